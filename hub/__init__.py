@@ -1,0 +1,1 @@
+"""The product in plain async Python: no Ray and no vendor below this package."""
