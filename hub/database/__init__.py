@@ -1,0 +1,1 @@
+"""PostgreSQL, the truth: migrations, connections, and transactions that know their tenant."""
