@@ -7,6 +7,9 @@ from typing import Any
 import asyncpg
 import msgspec
 
+Transaction = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+"""A pooled connection inside a transaction."""
+
 
 async def _codecs(connection: asyncpg.Connection) -> None:
     for kind in ("json", "jsonb"):
@@ -61,7 +64,7 @@ class Database:
         return self._pool
 
     @asynccontextmanager
-    async def tenant(self, tenant: str) -> AsyncIterator[asyncpg.Connection]:
+    async def tenant(self, tenant: str) -> "AsyncIterator[Transaction]":
         """Run a transaction in which row security shows this tenant's rows and no others."""
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute("select set_config('hub.tenant', $1, true)", tenant)

@@ -1,7 +1,7 @@
 """Bodies before the hub knows whose they are: sealed with the tenant's key of the day, erased when that key is deleted."""
 
 from collections.abc import Awaitable, Callable
-from datetime import date
+from datetime import date, timedelta
 
 from hub.clock import utc_now
 from hub.vault.seal import DataKey, MasterKeys, Unsealable, key_id_of, new_data_key
@@ -24,7 +24,8 @@ class BodyVault:
         known = self._keys.get((tenant, name))
         if known is not None:
             return known
-        fresh = self._master.wrap(new_data_key(), tenant, "day_keys", name)
+        recent = day >= utc_now().date() - timedelta(days=1)
+        fresh = self._master.wrap(new_data_key(), tenant, "day_keys", name) if recent else b""
         wrapped = await self._keep(tenant, day, fresh)
         if wrapped is None:
             raise Unsealable(f"the key of {name} was deleted")

@@ -423,7 +423,10 @@ create function hub.day_key_of(p_tenant text, p_day date, p_sealed bytea) return
 declare
   v_sealed bytea;
 begin
-  insert into hub.day_keys (tenant_id, day, sealed) values (p_tenant, p_day, p_sealed) on conflict do nothing;
+  -- Nothing to store means: only look; a key that retention deleted stays deleted.
+  if length(p_sealed) > 0 then
+    insert into hub.day_keys (tenant_id, day, sealed) values (p_tenant, p_day, p_sealed) on conflict do nothing;
+  end if;
   select k.sealed into v_sealed from hub.day_keys k where k.tenant_id = p_tenant and k.day = p_day;
   return v_sealed;
 end

@@ -1,0 +1,1 @@
+"""The durable mailbox: everything a connection does starts as a message in it."""
