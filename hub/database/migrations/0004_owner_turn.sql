@@ -120,6 +120,13 @@ begin
            subject text, step text, generation integer, outcome text, vendor_ref text, data jsonb, detail text)
     where a.connection = p_connection and a.subject = c.subject and a.step = c.step and a.generation = c.generation;
 
+    -- A missed item is decided anew: its message can be claimed again, in this very turn.
+    if cardinality(v_missed) > 0 then
+      update hub.due d set claimed_epoch = null
+      from jsonb_array_elements(p_items) i
+      where (i.value ->> 'n')::integer = any (v_missed) and d.id = (i.value ->> 'message')::bigint;
+    end if;
+
     select coalesce(jsonb_agg(i.value), '[]') into v_good
     from jsonb_array_elements(p_items) i where (i.value ->> 'n')::integer <> all (v_missed);
 
@@ -286,7 +293,7 @@ begin
           'request', encode(a.request, 'base64'), 'sealed_with', a.sealed_with, 'timeout_seconds', a.timeout_seconds,
           'started_at', a.started_at, 'first_started_at', a.first_started_at, 'sends', a.sends, 'outcome', a.outcome,
           'vendor_ref', a.vendor_ref, 'data', a.data))
-        from hub.attempts a where a.connection = p_connection and a.subject = coalesce('order/' || o.id, d.subject)),
+        from hub.attempts a where a.connection = p_connection and a.subject in (d.subject, 'order/' || o.id, 'cancel/' || o.id, 'platform/' || o.id)),
       exists (select 1 from hub.tombstones t where t.connection = p_connection and d.subject = 'order/' || t.platform_order_id
         and d.subject like 'order/%' and t.platform_order_id = substr(d.subject, 7)),
       null::jsonb
@@ -309,7 +316,8 @@ end
 $$;
 
 -- Become the owner: the epoch rises, what the last owner held becomes suspect, what died alone three times becomes dead.
-create function hub.owner_activate(p_tenant text, p_connection text, p_host text, p_code_version text)
+-- A survivor is the same process starting over after it lost the database: nobody died.
+create function hub.owner_activate(p_tenant text, p_connection text, p_host text, p_code_version text, p_survivor boolean)
   returns table (epoch bigint, quick_restarts integer, dead bigint[])
   language plpgsql as $$
 declare
@@ -319,14 +327,15 @@ begin
   v_now := hub.clock();
   update hub.leases l
   set epoch = l.epoch + 1, code_version = p_code_version, activated_at = v_now,
-      quick_restarts = case when l.activated_at > v_now - interval '3 seconds' then l.quick_restarts + 1 else 0 end
+      quick_restarts = case when l.activated_at > v_now - interval '3 seconds' and not p_survivor then l.quick_restarts + 1 else 0 end
   where l.connection = p_connection and l.host = p_host
   returning l.epoch, l.quick_restarts into epoch, quick_restarts;
   if not found then
     return;
   end if;
   update hub.due d
-  set claimed_epoch = null, alone = false, suspect = true, deaths = d.deaths + case when d.alone then 1 else 0 end
+  set claimed_epoch = null, alone = false, suspect = d.suspect or not p_survivor,
+    deaths = d.deaths + case when d.alone and not p_survivor then 1 else 0 end
   where d.connection = p_connection and d.claimed_epoch is not null;
   with gone as (
     delete from hub.due d where d.connection = p_connection and d.deaths >= 3 returning d.*

@@ -123,6 +123,11 @@ begin
 end
 $$;
 
+create function hub.app_credential_unlease(p_app text, p_version integer) returns void
+  language sql security definer set search_path = pg_catalog as $$
+  update hub.credentials set refreshing_until = null where provider_app = p_app and version = p_version
+$$;
+
 create function hub.app_credential_store(p_app text, p_version integer, p_token bytea, p_expires timestamptz) returns boolean
   language plpgsql security definer set search_path = pg_catalog as $$
 begin

@@ -1,0 +1,167 @@
+"""A connection's way to its vendor: only to the hosts of its environment, with its token, within its limits."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import aiohttp
+import structlog
+
+from hub.calls.outcomes import failure
+from hub.calls.session import TooOld
+from hub.calls.tokens import Stored, TokenSource, is_stale
+from hub.clock import monotonic, utc_now
+from hub.contract import (
+    Auth,
+    AuthExpired,
+    AuthRevoked,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    Request,
+    Response,
+    RetryLater,
+    Token,
+    VendorError,
+)
+
+log = structlog.get_logger("hub.calls")
+
+Failure = Callable[[str, Response], Exception | None]
+
+
+class VendorClient:
+    """Sends an adapter's requests. `bases` are the environment's base URLs; nothing else is ever called."""
+
+    def __init__(
+        self,
+        *,
+        slug: str,
+        session: aiohttp.ClientSession,
+        bases: Mapping[str, str],
+        auth: Auth,
+        tokens: TokenSource,
+    ) -> None:
+        self._slug, self._session, self._auth, self._tokens = slug, session, auth, tokens
+        self._bases = {name: url.rstrip("/") for name, url in bases.items()}
+        self._failure: Failure = lambda operation, response: None
+        self._stored: Stored | None = None
+        self._refreshing = asyncio.Lock()
+        self._blocked_until = 0.0
+        self.calls = 0
+
+    def use_failures(self, named: Failure) -> None:
+        """Ask the adapter first what a response means."""
+        self._failure = named
+
+    def limits(self) -> dict[str, float]:
+        """Seconds until the vendor may be called again."""
+        return {"blocked_for": max(0.0, round(self._blocked_until - monotonic(), 3))}
+
+    def auth_state(self) -> dict[str, str | None]:
+        """When the token ends, as far as it is known."""
+        token = self._stored.token if self._stored else None
+        return {"expires_at": token.expires_at.isoformat() if token and token.expires_at else None}
+
+    async def read(self, request: Request) -> Response:
+        """Send a request that changes nothing; raises a VendorError for anything but success."""
+        return await self._authorized(request, write=False, not_after=None)
+
+    async def send(self, request: Request, *, not_after: float) -> Response:
+        """Send a write; raises TooOld when `not_after` (monotonic) passed before the first byte."""
+        return await self._authorized(request, write=True, not_after=not_after)
+
+    async def _authorized(self, request: Request, *, write: bool, not_after: float | None) -> Response:
+        wait = self._blocked_until - monotonic()
+        if wait > 0:
+            raise RateLimited(f"{self._slug} asked for a pause", after=wait)
+        token = await self._token()
+        try:
+            return await self._call(request, token, write=write, not_after=not_after)
+        except AuthExpired:
+            token = await self._refresh(token)
+        try:
+            return await self._call(request, token, write=write, not_after=not_after)
+        except AuthExpired as error:
+            raise AuthRevoked(f"{self._slug} refuses a fresh token", detail=error.detail, status=error.status) from error
+
+    async def _call(self, request: Request, token: Token, *, write: bool, not_after: float | None) -> Response:
+        headers = {**request.headers, **self._auth.authorize(request, token)}
+        response = await self._raw(request, headers, write=write, not_after=not_after)
+        self._raise(request.operation, response, write=write)
+        return response
+
+    def _raise(self, operation: str, response: Response, *, write: bool) -> None:
+        error = self._failure(operation, response) or failure(operation, response, write=write)
+        if error is None:
+            return
+        if isinstance(error, RateLimited):
+            self._blocked_until = max(self._blocked_until, monotonic() + (error.after or 0.5))
+        if isinstance(error, RetryLater) and write and response.status >= 500:
+            error = OutcomeUnknown(str(error), code=error.code, detail=error.detail, status=response.status)
+        raise error
+
+    async def _raw(self, request: Request, headers: Mapping[str, str], *, write: bool, not_after: float | None) -> Response:
+        base = self._bases.get(request.base) or self._bases["api"]
+        self.calls += 1
+        correlation = structlog.contextvars.get_contextvars().get("correlation", "")
+        named = {**headers, "X-Correlation-Id": correlation} if correlation else headers
+        try:
+            async with self._session.request(
+                request.method,
+                base + request.path,
+                params=request.query or None,
+                data=request.body or None,
+                headers=named,
+                timeout=aiohttp.ClientTimeout(total=request.timeout),
+                allow_redirects=False,
+                trace_request_ctx={"not_after": not_after},
+            ) as answer:
+                body = await answer.read()
+                return Response(answer.status, {k.lower(): v for k, v in answer.headers.items()}, body)
+        except TooOld:
+            raise
+        except aiohttp.ClientConnectorError as error:
+            raise RetryLater(f"{self._slug} cannot be reached: {error}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            message = f"{request.operation}: {type(error).__name__} {error}".strip()
+            raise (OutcomeUnknown(message) if write else RetryLater(message)) from error
+
+    async def _token(self) -> Token:
+        if self._stored is None:
+            self._stored = await self._tokens.read()
+        token = self._stored.token or self._auth.first_token(self._stored.credentials)
+        if token is None or (is_stale(token) and self._auth.token_request(self._stored.credentials, token)):
+            return await self._refresh(token)
+        return token
+
+    async def _refresh(self, stale: Token | None) -> Token:
+        async with self._refreshing:
+            deadline = monotonic() + 30
+            while monotonic() < deadline:
+                stored = self._stored = await self._tokens.read()
+                token = stored.token or self._auth.first_token(stored.credentials)
+                if token is not None and (stale is None or token.access != stale.access) and not is_stale(token):
+                    return token
+                request = self._auth.token_request(stored.credentials, token)
+                if request is None:
+                    raise AuthRevoked(f"{self._slug} refused the token, and there is no way to get another")
+                if await self._tokens.lease(stored.version):
+                    return await self._ask(request, stored, token)
+                await asyncio.sleep(0.1)
+        raise RetryLater(f"another process is refreshing {self._slug}'s token")
+
+    async def _ask(self, request: Request, stored: Stored, token: Token | None) -> Token:
+        try:
+            response = await self._raw(request, request.headers, write=False, not_after=None)
+            self._raise("token", response, write=False)
+        except (AuthExpired, Rejected) as error:
+            await self._tokens.unlease(stored.version)
+            raise AuthRevoked(f"{self._slug} gives no new token: {error}", detail=error.detail) from error
+        except VendorError:
+            await self._tokens.unlease(stored.version)
+            raise
+        fresh = self._auth.read_token(response, utc_now(), token)
+        await self._tokens.store(stored.version, fresh)
+        self._stored = await self._tokens.read()
+        log.info("token refreshed", provider=self._slug)
+        return fresh

@@ -1,0 +1,167 @@
+"""The mailbox in PostgreSQL, and the seam it stands behind: one call is one turn is one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import asyncpg
+import msgspec
+
+from hub.database.pool import connect
+from hub.mailbox.changes import Changes, item_row
+from hub.mailbox.claims import Attempt, Claim, OrderRow
+
+
+class Replaced(Exception):
+    """Another owner has a higher epoch: stop, write nothing."""
+
+
+class Unreachable(Exception):
+    """The database went away in mid-turn: whether the turn committed is unknown, so start over from what is stored."""
+
+
+class Item(msgspec.Struct, frozen=True):
+    """A handler's changes; `message` is the message they belong to."""
+
+    message: int
+    changes: Changes
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """What a turn came to: items (by index) that missed their compare-and-set, new claims, connections to wake."""
+
+    missed: frozenset[int]
+    claims: tuple[Claim, ...]
+    woken: tuple[str, ...]
+    now: datetime
+    next_due_at: datetime | None
+    status: str
+
+
+class Activation(msgspec.Struct, frozen=True):
+    """A new owner's epoch, how often owners came and went in quick succession, and messages it found to be poison."""
+
+    epoch: int
+    quick_restarts: int
+    dead: tuple[int, ...]
+
+
+class MailboxStore(Protocol):
+    """Where mailboxes live."""
+
+    async def activate(
+        self, tenant: str, connection: str, host: str, code_version: str, *, survivor: bool = False
+    ) -> Activation | None:
+        """Become the owner; None when the lease names another host. A survivor lost the database, not its life."""
+        ...
+
+    async def turn(
+        self, tenant: str, connection: str, epoch: int, items: Sequence[Item], room: int, held: Sequence[int]
+    ) -> Turn:
+        """Apply items and claim up to `room` messages, as one; raises Replaced, Unreachable, or the database's refusal."""
+        ...
+
+    async def release(self, tenant: str, connection: str, epoch: int) -> None:
+        """Let go of claims without suspicion."""
+        ...
+
+
+class RefusedByDatabase(Exception):
+    """A value in these items cannot be stored."""
+
+
+_TURN = "select * from hub.owner_turn($1, $2, $3, $4, $5, $6)"
+_LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, TimeoutError)
+_LOST_STATES = (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.QueryCanceledError)
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, asyncpg.SerializationError)
+
+
+class PostgresMailbox:
+    """One connection of its own, so that nobody's pool queue stands before a turn. Not for concurrent use."""
+
+    def __init__(self, url: str, *, application: str = "hub-owner") -> None:
+        self._url, self._application = url, application
+        self._connection: asyncpg.Connection | None = None
+
+    async def _open(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            try:
+                self._connection = await connect(self._url, application=self._application)
+            except (*_LOST, *_LOST_STATES, asyncpg.TooManyConnectionsError) as error:
+                raise Unreachable(str(error)) from error
+        return self._connection
+
+    async def close(self) -> None:
+        """Close the connection; the next call opens a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.is_closed():
+            connection.terminate()
+
+    async def _call(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        connection = await self._open()
+        for attempt in range(3):
+            try:
+                return list(await connection.fetch(query, *args))
+            except _AGAIN as error:
+                if attempt == 2:
+                    raise Unreachable(str(error)) from error
+            except (*_LOST, *_LOST_STATES) as error:
+                await self.close()
+                raise Unreachable(f"{type(error).__name__}: {error}") from error
+            except asyncpg.PostgresError as error:
+                if error.sqlstate == "HB001":
+                    raise Replaced(str(error)) from error
+                raise RefusedByDatabase(f"{error.sqlstate}: {error}") from error
+        raise AssertionError("unreachable")
+
+    async def activate(
+        self, tenant: str, connection: str, host: str, code_version: str, *, survivor: bool = False
+    ) -> Activation | None:
+        """Become the owner of a connection that the Supervisor gave to this host."""
+        query = "select * from hub.owner_activate($1, $2, $3, $4, $5)"
+        rows = await self._call(query, tenant, connection, host, code_version, survivor)
+        if not rows or rows[0]["epoch"] is None:
+            return None
+        return Activation(rows[0]["epoch"], rows[0]["quick_restarts"], tuple(rows[0]["dead"] or ()))
+
+    async def turn(
+        self, tenant: str, connection: str, epoch: int, items: Sequence[Item], room: int, held: Sequence[int]
+    ) -> Turn:
+        """One call of hub.owner_turn."""
+        rows_in = [item_row(number, item.message, item.changes) for number, item in enumerate(items)]
+        rows = await self._call(_TURN, tenant, connection, epoch, rows_in, room, list(held))
+        result = rows[0]["result"]
+        return Turn(
+            missed=frozenset(result["missed"]),
+            claims=tuple(_claim(row) for row in rows[1:]),
+            woken=tuple(result["woken"] or ()),
+            now=msgspec.convert(result["now"], datetime),
+            next_due_at=msgspec.convert(result["next_due_at"], datetime | None),
+            status=result["status"] or "removed",
+        )
+
+    async def release(self, tenant: str, connection: str, epoch: int) -> None:
+        """Give claims back in peace."""
+        await self._call("select hub.owner_release($1, $2, $3)", tenant, connection, epoch)
+
+
+def _claim(row: asyncpg.Record) -> Claim:
+    order = row["order_row"]
+    return Claim(
+        message=row["message"],
+        kind=row["kind"],
+        subject=row["subject"],
+        lane=row["lane"],
+        body=row["body"],
+        dedupe_key=row["dedupe_key"],
+        correlation=row["correlation"],
+        at=row["at"],
+        deadline_at=row["deadline_at"],
+        tries=row["tries"],
+        alone=row["alone"],
+        order=msgspec.convert(order, OrderRow) if order else None,
+        order_body=row["order_body"] or b"",
+        consumer_key=row["consumer_key"],
+        attempts=msgspec.convert(row["attempts"] or [], tuple[Attempt, ...]),
+        tombstone=row["tombstone"],
+    )

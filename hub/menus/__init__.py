@@ -1,0 +1,1 @@
+"""Menus: read from a POS as numbered versions, shown on platforms."""

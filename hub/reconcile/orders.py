@@ -1,0 +1,122 @@
+"""Open orders of a platform's stores, and of a POS's locations, held against the orders table."""
+
+from datetime import timedelta
+
+from hub.clock import utc_now
+from hub.contract import Lane, OrderIntake, OrderTarget, PlatformOrder
+from hub.ids import is_id, new_id
+from hub.mailbox.changes import Changes, Later, NewEvent
+from hub.mailbox.claims import Claim
+from hub.mailbox.messages import NewMessage
+from hub.model import OrderState
+from hub.orders.intake import OVER
+from hub.ownership.owner import Desk
+from hub.ownership.workplace import Workplace
+
+PERIODIC = "sync/orders/periodic"
+"""Dedupe key of the one message that rings again and again."""
+SETTLED_SECONDS = 30.0
+"""Younger differences are events still on their way."""
+POS_WINDOW = timedelta(hours=12)
+
+
+def first_reconcile(connection: str) -> NewMessage:
+    """The message that starts a connection's periodic reconcile; there is one for ever."""
+    return NewMessage(
+        connection=connection,
+        kind="sync.orders",
+        subject="sync/orders",
+        dedupe_key=PERIODIC,
+        lane=Lane.BULK,
+        available_at=utc_now(),
+    )
+
+
+async def reconcile(place: Workplace, desk: Desk) -> Changes:
+    """Find what no webhook told."""
+    claim = desk.claim
+    end = Later(place.policies.reconcile_seconds, fresh=True) if claim.dedupe_key == PERIODIC else Changes().end
+    if isinstance(place.adapter, OrderIntake):
+        messages = await _platform(place, place.adapter, claim)
+    elif isinstance(place.adapter, OrderTarget):
+        messages = await _pos(place, place.adapter, claim)
+    else:
+        return Changes()
+    events = ()
+    if messages:
+        event = NewEvent(
+            type="connection.changed",
+            subject=place.connection,
+            data={"step": "reconciled", "found": len(messages), "orders": [m.subject for m in messages[:50]]},
+            correlation=claim.correlation,
+        )
+        events = (event,)
+    return Changes(end=end, messages=tuple(messages), events=events)
+
+
+def _found(place: Workplace, kind: str, key: str, what: str, lane: Lane) -> NewMessage:
+    return NewMessage(
+        connection=place.connection,
+        kind=kind,
+        subject=f"order/{key}",
+        dedupe_key=f"order/{key}/{what}",
+        lane=lane,
+        correlation=new_id("cor"),
+        reopen=True,
+    )
+
+
+async def _platform(place: Workplace, adapter: OrderIntake, claim: Claim) -> list[NewMessage]:
+    listed: dict[str, PlatformOrder] = {}
+    for link in await place.links():
+        if link.active and link.delivery_connection == place.connection:
+            for order in await adapter.open_orders(link.delivery_store_ref):
+                listed[order.platform_order_id] = order
+    async with place.database.tenant(place.tenant) as transaction:
+        rows = await transaction.fetch(
+            "select platform_order_id, state, version, updated_at from hub.orders where delivery_connection = $1"
+            " and (platform_order_id = any($2) or state not in ('completed', 'cancelled', 'rejected', 'failed'))",
+            place.connection,
+            list(listed),
+        )
+        facts = await transaction.fetch(
+            "select f.dedupe_key from hub.facts f where f.connection = $1 and f.dedupe_key = any($2)"
+            " and not exists (select 1 from hub.dead_letters d where d.id = f.message and d.resolved_at is null)",
+            place.connection,
+            [f"order/{key}/placed" for key in listed],
+        )
+    known = {row["platform_order_id"]: row for row in rows}
+    told = {row["dedupe_key"] for row in facts}
+    messages = []
+    for key, order in listed.items():
+        if key not in known and order.state not in OVER and f"order/{key}/placed" not in told:
+            messages.append(_found(place, "order.placed", key, "placed", Lane.ORDER))
+    settled = utc_now() - timedelta(seconds=SETTLED_SECONDS)
+    for key, row in known.items():
+        open_there = key in listed and listed[key].state not in OVER
+        over_here = OrderState(row["state"]) in OVER
+        if not open_there and not over_here and row["updated_at"] < settled:
+            messages.append(_found(place, "order.changed", key, f"reconciled/{row['version']}", Lane.STATUS))
+    return messages
+
+
+async def _pos(place: Workplace, adapter: OrderTarget, claim: Claim) -> list[NewMessage]:
+    messages = []
+    locations = {link.pos_location_ref for link in await place.links() if link.pos_connection == place.connection}
+    for location_ref in sorted(locations):
+        seen = await adapter.open_orders(location_ref, utc_now() - POS_WINDOW)
+        ours = {order.pos_order_id: order for order in seen if is_id("ord", order.reference)}
+        async with place.database.tenant(place.tenant) as transaction:
+            rows = await transaction.fetch(
+                "select pos_order_id, state, updated_at from hub.orders where pos_connection = $1 and pos_order_id = any($2)",
+                place.connection,
+                list(ours),
+            )
+        settled = utc_now() - timedelta(seconds=SETTLED_SECONDS)
+        for row in rows:
+            order = ours[row["pos_order_id"]]
+            state = OrderState(row["state"])
+            same = order.state is state or order.state in (OrderState.RECEIVED, OrderState.ACCEPTED)
+            if not same and state not in OVER and row["updated_at"] < settled:
+                messages.append(_found(place, "pos_order.changed", order.pos_order_id, f"changed/{order.version}", Lane.STATUS))
+    return messages
