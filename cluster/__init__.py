@@ -1,0 +1,1 @@
+"""Deployment: the embedded servers, the Ray cluster and the `hub` command."""
