@@ -1,0 +1,1 @@
+"""Thin Ray shells round hub classes: one actor a connection, a Supervisor, a Scheduler."""

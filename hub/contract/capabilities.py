@@ -191,10 +191,6 @@ class OrderTarget(Protocol):
         """The next write of a cancellation, or its result."""
         ...
 
-    def changed_order(self, body: bytes) -> str:
-        """The POS order id in a `pos_order.changed` notice; raises Drifted."""
-        ...
-
 
 @runtime_checkable
 class OrderIntake(Protocol):

@@ -1,6 +1,7 @@
 """A platform's order comes in: fetched where the notice is thin, mapped, resolved over its link, stored with what follows."""
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
@@ -105,7 +106,7 @@ def _stored(place: Workplace, desk: Desk, fetched: Fetched, link: Link, number: 
         },
         correlation=claim.correlation,
     )
-    alerts = ()
+    alerts: tuple[NewAlert, ...] = ()
     if flag is not None and decision != "submit":
         alerts = (
             NewAlert(
@@ -120,7 +121,7 @@ def _stored(place: Workplace, desk: Desk, fetched: Fetched, link: Link, number: 
     return Changes(order=insert, events=(event,), messages=tuple(messages), alerts=alerts)
 
 
-def _decision(link: Link, found: Resolution) -> tuple[str, dict[str, object] | None]:
+def _decision(link: Link, found: Resolution) -> tuple[str, dict[str, Any] | None]:
     flag = None
     if found.unmapped:
         names = ", ".join(each["name"] for each in found.unmapped[:5])

@@ -65,7 +65,7 @@ async def submit(place: Workplace, desk: Desk) -> Changes:
         return await adapter.find(task, step, since)
 
     try:
-        result = await effects.run(plan, find)
+        result: Submitted | Queued | Offline | PosRejected = await effects.run(plan, find)
     except Unresolvable as error:
         return _unresolvable(row, str(error))
     except Rejected as error:
@@ -129,9 +129,7 @@ def _accepted_by_pos(row: OrderRow, order: Order, result: Submitted) -> Changes:
         not_carried=_merged(row, result.not_carried) if result.not_carried else None,
         attention=flag,
     )
-    event = order_event(
-        row, "in_pos", pos_order_id=result.pos_order_id, adjustment=result.adjustment, pos_total=result.total.amount
-    )
+    event = order_event(row, "in_pos", pos_order_id=result.pos_order_id, adjustment=result.adjustment, pos_total=result.total.amount)
     return Changes(order=update, events=(event,), alerts=alerts, messages=(accept_message(row),))
 
 
@@ -158,9 +156,7 @@ def accept_message(row: OrderRow, why: str = "in_pos") -> NewMessage:
 
 
 def _alert(row: OrderRow, kind: str, detail: str, dedupe_key: str) -> NewAlert:
-    return NewAlert(
-        id=new_id("alr"), dedupe_key=dedupe_key, kind=kind, severity="critical", subject=row.id, detail=detail[:500]
-    )
+    return NewAlert(id=new_id("alr"), dedupe_key=dedupe_key, kind=kind, severity="critical", subject=row.id, detail=detail[:500])
 
 
 def _unresolvable(row: OrderRow, detail: str) -> Changes:
@@ -168,9 +164,7 @@ def _unresolvable(row: OrderRow, detail: str) -> Changes:
     return Changes(
         order=update,
         events=(order_event(row, "outcome_unknown", "order.attention"),),
-        alerts=(
-            _alert(row, "order.outcome_unknown", f"look in the POS, then resubmit or accept: {detail}", f"unknown/{row.id}"),
-        ),
+        alerts=(_alert(row, "order.outcome_unknown", f"look in the POS, then resubmit or accept: {detail}", f"unknown/{row.id}"),),
     )
 
 
@@ -201,7 +195,7 @@ async def cancel(place: Workplace, desk: Desk) -> Changes:
 
     cancels = place.effects(desk, key, order=row, family="cancel")
     try:
-        result = await cancels.run(plan)
+        result: Cancelled | CannotCancel = await cancels.run(plan)
     except NotFound:
         result = Cancelled()
     except (Rejected, Unresolvable) as error:
@@ -217,9 +211,7 @@ async def cancel(place: Workplace, desk: Desk) -> Changes:
     return Changes(order=update, events=(order_event(row, "cancelled_at_pos", pos_order_id=pos_order_id),))
 
 
-async def _look(
-    place: Workplace, adapter: OrderTarget, row: OrderRow, order: Order, submitted: Effects, since: datetime
-) -> str | Changes:
+async def _look(place: Workplace, adapter: OrderTarget, row: OrderRow, order: Order, submitted: Effects, since: datetime) -> str | Changes:
     task = await _task(place, row, order)
     found = await adapter.find(task, "order", row.placed_at - timedelta(minutes=5))
     if found is not None and found.vendor_ref:

@@ -107,9 +107,7 @@ class Owner:
         survivor = False
         while not self._stopping:
             try:
-                activation = await self._store.activate(
-                    self.tenant, self.connection, self.host, self._code_version, survivor=survivor
-                )
+                activation = await self._store.activate(self.tenant, self.connection, self.host, self._code_version, survivor=survivor)
                 if activation is None:
                     log.info("not ours", connection=self.connection, host=self.host)
                     return
@@ -212,9 +210,7 @@ class Owner:
         if turn is None:
             turn = await self._store.turn(self.tenant, self.connection, self.epoch, [], 0, held)
         self._news.set()
-        return Turn(
-            missed=frozenset(missed), claims=(), woken=turn.woken, now=turn.now, next_due_at=turn.now, status=turn.status
-        )
+        return Turn(missed=frozenset(missed), claims=(), woken=turn.woken, now=turn.now, next_due_at=turn.now, status=turn.status)
 
     def _settle(self, batch: list[_Finished], turn: Turn) -> None:
         self.status = turn.status

@@ -139,9 +139,7 @@ class Workplace:
         self._menus[key] = (monotonic(), number, menu)
         return number, menu
 
-    def effects(
-        self, desk: Desk, key: DataKey, *, order: OrderRow | None = None, subject: str = "", family: str = "order"
-    ) -> Effects:
+    def effects(self, desk: Desk, key: DataKey, *, order: OrderRow | None = None, subject: str = "", family: str = "order") -> Effects:
         """The vendor writes of a message; with an order they are guarded by its version and belong to its subject.
 
         `family` keeps apart the writes of submitting and of cancelling, whose steps have names of their own.

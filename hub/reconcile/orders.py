@@ -42,7 +42,7 @@ async def reconcile(place: Workplace, desk: Desk) -> Changes:
         messages = await _pos(place, place.adapter, claim)
     else:
         return Changes()
-    events = ()
+    events: tuple[NewEvent, ...] = ()
     if messages:
         event = NewEvent(
             type="connection.changed",

@@ -1,0 +1,73 @@
+"""ConnectionActor: a thin Ray shell round `hub.ownership.Host`, named after its connection so that the dashboard shows it."""
+
+import asyncio
+import contextlib
+import os
+from typing import Any
+
+import ray
+import structlog
+
+from actors.owners import RayOwners
+from actors.process import after_commit, configure
+from hub.contract import InstalledProviders
+from hub.ownership.host import Host
+from hub.ownership.workplace import Policies
+from hub.settings import Settings
+from hub.vault import MasterKeys
+
+log = structlog.get_logger("hub.actor")
+
+
+class ConnectionActor:
+    """Hosts one connection, or several. Everything it needs comes from its environment, nothing secret from Ray."""
+
+    def __init__(self, name: str, code_version: str) -> None:
+        settings = Settings.load()
+        configure(settings)
+        owners = RayOwners()
+        self._host = Host(
+            name=name,
+            database_url=settings.actor_database_url or settings.database_url,
+            master=MasterKeys(settings.keys()),
+            providers=InstalledProviders(),
+            policies=Policies(
+                reconcile_seconds=settings.reconcile_seconds,
+                deadline_margin_seconds=settings.deadline_margin_seconds,
+                sandbox_url=settings.sandbox_url,
+            ),
+            wake_others=owners.wake,
+            on_commit=after_commit(settings.redis_url),
+            code_version=code_version,
+        )
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
+
+    async def _run(self) -> None:
+        try:
+            await self._host.run()
+        except Exception:
+            # Ray starts a new process in this one's place, which reads everything from the database.
+            log.exception("the host failed")
+            os._exit(1)
+
+    async def wake(self, connection: str) -> None:
+        """Have the connection's owner look at its mailbox."""
+        self._host.wake(connection)
+
+    async def look(self) -> None:
+        """Have the host see what it was given."""
+        with contextlib.suppress(Exception):
+            await self._host.look()
+
+    async def state(self, connection: str) -> dict[str, Any] | None:
+        """Live state of the connection's owner, with the node it runs on."""
+        state = self._host.state(connection)
+        if state is not None:
+            state["node"] = ray.get_runtime_context().get_node_id()
+        return state
+
+    async def stop(self) -> None:
+        """Finish what runs, let go of claims."""
+        self._host.stop()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._task), 25)

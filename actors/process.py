@@ -1,0 +1,41 @@
+"""What every hub process in the cluster does first: logging, and the hint to screens after a commit."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import redis.asyncio
+
+from hub.settings import Settings
+
+
+def configure(settings: Settings) -> None:
+    """Set up JSON logs on standard error."""
+    from hub.observe import configure_logging
+
+    configure_logging(settings.log_level)
+
+
+def after_commit(redis_url: str) -> Callable[[str], None]:
+    """A function that hints "this tenant has news"; losing the hint costs a second."""
+    client = redis.asyncio.Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1) if redis_url else None
+    pending: set[str] = set()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def send() -> None:
+        assert client is not None
+        while pending:
+            tenant = pending.pop()
+            with contextlib.suppress(Exception):
+                await client.publish(f"news:{tenant}", b"1")
+
+    def hint(tenant: str) -> None:
+        if client is None:
+            return
+        pending.add(tenant)
+        if not tasks:
+            task = asyncio.get_running_loop().create_task(send())
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    return hint
