@@ -1,137 +1,262 @@
-"""Settings: HUB_* environment variables over an optional hub.toml. Unknown names are errors, so that a typo is not silence."""
+"""What an operator can set: `HUB_*` environment variables over an optional `hub.toml`, checked once, before anything starts."""
 
 import base64
+import binascii
 import os
-import re
 import secrets
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Meta
+
+from hub.vault.seal import MasterKeys
+
+PREFIX = "HUB_"
+FILE = Path("hub.toml")
+_PLAIN = {"ray_address": "RAY_ADDRESS"}
+_IGNORED = frozenset({"HUB_VENDOR_SPECS"})
+_SECRET = frozenset({"dataregistered_url", "actor_dataregistered_url", "admin_dataregistered_url", "redis_url", "master_keys", "metrics_token"})
+_ADDRESSES = {
+    "dataregistered_url": ("postgresql", "postgres"),
+    "actor_dataregistered_url": ("postgresql", "postgres"),
+    "admin_dataregistered_url": ("postgresql", "postgres"),
+    "redis_url": ("redis", "rediss"),
+    "public_url": ("http", "https"),
+    "sandbox_url": ("http", "https"),
+}
+
+Count = Annotated[int, Meta(ge=1, le=1000)]
+Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 
 
 class SettingsError(ValueError):
-    """A setting is wrong; the message names it and says what to do."""
+    """Settings that cannot be used; the message has one line per fault, naming the variable and what it takes."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All of the hub's settings. Durations are seconds, sizes bytes."""
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an operator can set. Field `port` is the variable `HUB_PORT` and the key `port` of hub.toml."""
 
-    home: str = ".hub"
-    """Folder of the embedded servers, keys and logs."""
+    home: Path = Path(".hub")
     host: str = "127.0.0.1"
-    port: int = 8000
-    public_url: str = ""
-    """The address vendors call; empty: http://host:port."""
-    database_url: str = ""
-    """The service role's; empty: the embedded PostgreSQL."""
-    actor_database_url: str = ""
-    """The actors' role, with its own connection limit; empty: database_url."""
-    admin_database_url: str = ""
-    """The schema owner's, for `hub migrate`; empty: database_url."""
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 8000
+    dataregistered_url: str = ""
+    actor_dataregistered_url: str = ""
+    admin_dataregistered_url: str = ""
     redis_url: str = ""
     ray_address: str = ""
+    public_url: str = ""
     sandbox_url: str = ""
-    """Where simulators listen; unset in production."""
     master_keys: str = ""
-    """`id:base64,id:base64`, the first one seals; empty: a key file under home."""
-    connections_per_actor: int = 1
-    api_replicas: int = 1
-    live_replicas: int = 1
-    reconcile_seconds: float = 60.0
-    deadline_margin_seconds: float = 60.0
-    body_retention_days: int = 7
-    max_body_bytes: int = 1024 * 1024
-    log_level: str = "info"
     metrics_token: str = ""
+    connections_per_actor: Count = 1
+    api_replicas: Count = 1
+    reconcile_seconds: Seconds = 60
+    deadline_margin_seconds: Seconds = 30
+    body_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 7
+    max_body_bytes: Annotated[int, Meta(ge=1024, le=64 << 20)] = 1 << 20
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    def __repr__(self) -> str:
-        shown = {name: getattr(self, name) for name in self.__struct_fields__}
-        for name in ("master_keys", "metrics_token"):
-            shown[name] = "***" if shown[name] else ""
-        for name in ("database_url", "actor_database_url", "admin_database_url", "redis_url"):
-            shown[name] = re.sub(r"//([^:/@]*):[^@]*@", r"//\1:***@", shown[name])
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, file: Path | None = FILE) -> Self:
+        """Read the environment (the process's own when none is given) over the file; raises SettingsError.
+
+        The default file may be absent; `None` reads no file. An empty variable counts as unset.
+        """
+        environ = os.environ if environ is None else environ
+        faults: list[str] = []
+        values = {**_from_file(file, faults), **_from_environ(environ, faults)}
+        checked = {}
+        for name, (source, raw) in values.items():
+            value = _convert(name, source, raw, faults)
+            if value is not None:
+                checked[name] = value
+        if not faults:
+            faults += _contradictions(checked)
+        if faults:
+            raise SettingsError("\n".join(faults))
+        checked["home"] = Path(checked.get("home", ".hub")).expanduser().absolute()
+        main = checked.get("dataregistered_url", "")
+        for name in ("actor_dataregistered_url", "admin_dataregistered_url"):
+            checked.setdefault(name, main)
+        return cls(**checked)
+
+    def to_environ(self) -> dict[str, str]:
+        """The variables from which a child process loads these very settings.
+
+        They hold secrets: hand them to processes, never to Ray's runtime_env or to actors as arguments.
+        """
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {variable(name): str(value) for name, value in values.items() if value != ""}
+
+    def replace(self, **changes: Any) -> Self:
+        """Make a copy with other values, such as the addresses of embedded servers once they run."""
+        return msgspec.structs.replace(self, **changes)
 
     @property
-    def home_path(self) -> Path:
-        """The home folder, absolute."""
-        return Path(self.home).absolute()
+    def embedded_postgres(self) -> bool:
+        """True when no database is configured, so that the hub runs its own."""
+        return not self.dataregistered_url
+
+    @property
+    def embedded_valkey(self) -> bool:
+        """True when no Redis is configured, so that the hub runs its own."""
+        return not self.redis_url
 
     @property
     def registered_url(self) -> str:
-        """The address that vendors have for us, without a slash at its end."""
+        """Where vendors and people reach the hub, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
-    @classmethod
-    def load(cls, environ: Mapping[str, str] | None = None, file: Path | None = None) -> "Settings":
-        """Read the settings; raises SettingsError."""
-        environ = os.environ if environ is None else environ
-        file = file or Path("hub.toml")
-        values: dict[str, Any] = {}
-        if file.is_file():
-            try:
-                values = tomllib.loads(file.read_text("utf-8"))
-            except tomllib.TOMLDecodeError as error:
-                raise SettingsError(f"{file}: {error}") from error
-        for name, value in environ.items():
-            if name.startswith("HUB_") and name not in FOREIGN:
-                values[name[4:].lower()] = value
-        if environ.get("RAY_ADDRESS"):
-            values.setdefault("ray_address", environ["RAY_ADDRESS"])
-        unknown = sorted(set(values) - set(cls.__struct_fields__))
-        if unknown:
-            known = ", ".join(sorted(f"HUB_{name.upper()}" for name in cls.__struct_fields__))
-            raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {known}")
+    @property
+    def key_file(self) -> Path:
+        """Where the master keys lie when HUB_MASTER_KEYS is not set."""
+        return self.home / "master.keys"
+
+    def open_master_keys(self, *, create: bool = False) -> MasterKeys:
+        """The keys of HUB_MASTER_KEYS, else of the key file, which the first start makes (`create`).
+
+        Raises SettingsError when there are none, when they are malformed, or when others can read the file.
+        """
+        if self.master_keys:
+            return MasterKeys(parse_master_keys(self.master_keys, "HUB_MASTER_KEYS"))
+        path = self.key_file
+        if create and not path.exists():
+            _make_key_file(path)
         try:
-            return msgspec.convert(values, cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"a setting has the wrong form: {error}") from error
+            text, mode = path.read_text("utf-8"), stat.S_IMODE(path.stat().st_mode)
+        except FileNotFoundError:
+            raise SettingsError(f"no master keys: set HUB_MASTER_KEYS, or let `hub up` make {path}") from None
+        if mode & 0o077:
+            raise SettingsError(
+                f"{path} is readable by others (mode {mode:o}): run chmod 600 on it, and rotate the keys if others were here"
+            )
+        return MasterKeys(parse_master_keys(text.strip(), str(path)))
 
-    def to_environ(self) -> dict[str, str]:
-        """The environment that gives a child process these settings. Secrets go there and nowhere else."""
-        shown = {f"HUB_{name.upper()}": str(getattr(self, name)) for name in self.__struct_fields__ if name != "ray_address"}
-        return {name: value for name, value in shown.items() if value}
-
-    def keys(self) -> dict[str, bytes]:
-        """The master keys by id, first the one that seals; the first start makes a key file that only its owner can read."""
-        text = self.master_keys or _key_file(self.home_path)
-        keys: dict[str, bytes] = {}
-        for part in filter(None, (p.strip() for p in text.split(","))):
-            name, _, value = part.partition(":")
-            try:
-                keys[name] = base64.b64decode(value, validate=True)
-            except ValueError as error:
-                raise SettingsError(f"master key {name!r} is not base64") from error
-            if len(keys[name]) != 32 or not name:
-                raise SettingsError(f"master key {name!r} must be id:base64 of 32 bytes")
-        if not keys:
-            raise SettingsError("HUB_MASTER_KEYS is empty: give id:base64 of 32 random bytes")
-        return keys
+    def __repr__(self) -> str:
+        shown = (f"{name}={_shown(name, getattr(self, name))}" for name in self.__struct_fields__)
+        return f"Settings({', '.join(shown)})"
 
 
-FOREIGN = frozenset({"HUB_VENDOR_SPECS", "HUB_TEST_ADMIN_DATABASE_URL"})
+def variable(name: str) -> str:
+    """The environment variable of a field."""
+    return _PLAIN.get(name, PREFIX + name.upper())
 
 
-def secret_file(path: Path, text: str) -> str:
-    """Write a file that only its owner reads, unless it is there; return what it holds."""
+def known_variables() -> list[str]:
+    """Every variable that is read, in the order of the fields."""
+    return [variable(name) for name in Settings.__struct_fields__]
+
+
+def parse_master_keys(text: str, source: str) -> dict[str, bytes]:
+    """Read ``id:base64,id:base64``; the first key seals, all open. Raises SettingsError without showing any key."""
+    keys: dict[str, bytes] = {}
+    for number, part in enumerate(text.split(","), 1):
+        name, colon, encoded = part.strip().partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if not colon or not name or len(key) != 32:
+            raise SettingsError(f"{source}: key {number} must be `id:` and 32 bytes in base64 (openssl rand -base64 32)")
+        if name in keys:
+            raise SettingsError(f"{source}: the key id {name!r} is there twice")
+        keys[name] = key
+    return keys
+
+
+def _make_key_file(path: Path) -> None:
+    """Make the file so that of two starts at once both end up with the same keys."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        path.hardlink_to(part)
     except FileExistsError:
-        return path.read_text("utf-8")
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    return text
+        pass
+    finally:
+        part.unlink(missing_ok=True)
 
 
-def _key_file(home: Path) -> str:
-    path = home / "master.key"
-    text = secret_file(path, f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
-    if path.stat().st_mode & 0o077:
-        raise SettingsError(f"{path} can be read by others: chmod 600 {path}")
-    return text
+def _from_file(file: Path | None, faults: list[str]) -> dict[str, tuple[str, Any]]:
+    if file is None or (file == FILE and not file.exists()):
+        return {}
+    try:
+        found = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        faults.append(f"{file} cannot be read: {error.strerror}")
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{file} is not TOML: {error}")
+        return {}
+    known = Settings.__struct_fields__
+    unknown = sorted(set(found) - set(known))
+    faults += [f"{file}: unknown key {name!r}; known are {', '.join(known)}" for name in unknown]
+    return {name: (f"{name} in {file}", value) for name, value in found.items() if name in known}
+
+
+def _from_environ(environ: Mapping[str, str], faults: list[str]) -> dict[str, tuple[str, Any]]:
+    known = {variable(name): name for name in Settings.__struct_fields__}
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known and name not in _IGNORED)
+    faults += [f"unknown variable {name}; known are {', '.join(known)}" for name in unknown]
+    return {name: (source, environ[source]) for source, name in known.items() if environ.get(source, "") != ""}
+
+
+def _convert(name: str, source: str, raw: Any, faults: list[str]) -> Any:
+    kind = _KINDS[name]
+    try:
+        value = msgspec.convert(raw, str if kind is Path else kind, strict=not isinstance(raw, str))
+    except msgspec.ValidationError as error:
+        given = "its value" if name in _SECRET else repr(raw)
+        faults.append(f"{source}: {given} is refused: {str(error)[:1].lower()}{str(error)[1:]}")
+        return None
+    if isinstance(value, str) and "\0" in value:
+        faults.append(f"{source}: contains a NUL character")
+        return None
+    schemes = _ADDRESSES.get(name)
+    if schemes and value:
+        try:
+            parts = urlsplit(value)
+            fits = parts.scheme in schemes and bool(parts.hostname)
+        except ValueError:
+            fits = False
+        if not fits:
+            faults.append(f"{source}: must be an address such as {schemes[0]}://host/…")
+            return None
+    return value
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    faults = []
+    if not values.get("dataregistered_url"):
+        faults += [
+            f"{variable(name)} is set without HUB_DATABASE_URL: set both, or none to use the embedded PostgreSQL"
+            for name in ("actor_dataregistered_url", "admin_dataregistered_url")
+            if values.get(name)
+        ]
+    if values.get("master_keys"):
+        try:
+            parse_master_keys(values["master_keys"], "HUB_MASTER_KEYS")
+        except SettingsError as error:
+            faults.append(str(error))
+    return faults
+
+
+def _shown(name: str, value: Any) -> str:
+    if not value or name not in _SECRET:
+        return repr(str(value)) if isinstance(value, Path) else repr(value)
+    if name in _ADDRESSES:
+        parts = urlsplit(value)
+        return f"'{parts.scheme}://…@{parts.hostname}:{parts.port or ''}{parts.path}'"
+    return "'…'"
+
+
+_KINDS = {field.name: field.type for field in msgspec.structs.fields(Settings)}
