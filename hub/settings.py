@@ -20,11 +20,11 @@ PREFIX = "HUB_"
 FILE = Path("hub.toml")
 _PLAIN = {"ray_address": "RAY_ADDRESS"}
 _IGNORED = frozenset({"HUB_VENDOR_SPECS"})
-_SECRET = frozenset({"dataregistered_url", "actor_dataregistered_url", "admin_dataregistered_url", "redis_url", "master_keys", "metrics_token"})
+_SECRET = frozenset({"database_url", "actor_database_url", "admin_database_url", "redis_url", "master_keys", "metrics_token"})
 _ADDRESSES = {
-    "dataregistered_url": ("postgresql", "postgres"),
-    "actor_dataregistered_url": ("postgresql", "postgres"),
-    "admin_dataregistered_url": ("postgresql", "postgres"),
+    "database_url": ("postgresql", "postgres"),
+    "actor_database_url": ("postgresql", "postgres"),
+    "admin_database_url": ("postgresql", "postgres"),
     "redis_url": ("redis", "rediss"),
     "public_url": ("http", "https"),
     "sandbox_url": ("http", "https"),
@@ -44,9 +44,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: Path = Path(".hub")
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65_535)] = 8000
-    dataregistered_url: str = ""
-    actor_dataregistered_url: str = ""
-    admin_dataregistered_url: str = ""
+    database_url: str = ""
+    actor_database_url: str = ""
+    admin_database_url: str = ""
     redis_url: str = ""
     ray_address: str = ""
     public_url: str = ""
@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_token: str = ""
     connections_per_actor: Count = 1
     api_replicas: Count = 1
+    live_replicas: Count = 1
     reconcile_seconds: Seconds = 60
     deadline_margin_seconds: Seconds = 30
     body_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 7
@@ -80,8 +81,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if faults:
             raise SettingsError("\n".join(faults))
         checked["home"] = Path(checked.get("home", ".hub")).expanduser().absolute()
-        main = checked.get("dataregistered_url", "")
-        for name in ("actor_dataregistered_url", "admin_dataregistered_url"):
+        main = checked.get("database_url", "")
+        for name in ("actor_database_url", "admin_database_url"):
             checked.setdefault(name, main)
         return cls(**checked)
 
@@ -100,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def embedded_postgres(self) -> bool:
         """True when no database is configured, so that the hub runs its own."""
-        return not self.dataregistered_url
+        return not self.database_url
 
     @property
     def embedded_valkey(self) -> bool:
@@ -236,10 +237,10 @@ def _convert(name: str, source: str, raw: Any, faults: list[str]) -> Any:
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
     faults = []
-    if not values.get("dataregistered_url"):
+    if not values.get("database_url"):
         faults += [
             f"{variable(name)} is set without HUB_DATABASE_URL: set both, or none to use the embedded PostgreSQL"
-            for name in ("actor_dataregistered_url", "admin_dataregistered_url")
+            for name in ("actor_database_url", "admin_database_url")
             if values.get(name)
         ]
     if values.get("master_keys"):
