@@ -14,7 +14,6 @@ from hub.contract import InstalledProviders
 from hub.ownership.host import Host
 from hub.ownership.workplace import Policies
 from hub.settings import Settings
-from hub.vault import MasterKeys
 
 log = structlog.get_logger("hub.actor")
 
@@ -29,7 +28,7 @@ class ConnectionActor:
         self._host = Host(
             name=name,
             database_url=settings.actor_database_url or settings.database_url,
-            master=MasterKeys(settings.keys()),
+            master=settings.open_master_keys(),
             providers=InstalledProviders(),
             policies=Policies(
                 reconcile_seconds=settings.reconcile_seconds,

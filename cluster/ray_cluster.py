@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from cluster.run_file import Child, RunFile, fingerprint, is_alive, spawned
-from hub.settings import Settings, secret_file
+from cluster.run_file import Child, RunFile, fingerprint, is_alive, spawned, write_private
+from hub.settings import Settings
 
 START_SECONDS = 60
 
@@ -47,7 +47,7 @@ def _short(home: Path) -> Path:
 
 def ray_environment(settings: Settings) -> dict[str, str]:
     """What Ray and Serve read before they start: lighter workers, HAProxy ingress with ports and paths per hub."""
-    home = settings.home_path
+    home = settings.home
     RunFile(home).prepare()
     folder = home / "haproxy"
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,8 @@ def ray_environment(settings: Settings) -> dict[str, str]:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     low, high = _replica_ports(home)
     cores = os.cpu_count() or 1
-    secret_file(home / "ray.token", secrets.token_hex(32))
+    if not (home / "ray.token").exists():
+        write_private(home / "ray.token", secrets.token_hex(32).encode())
     run = RunFile(home)
     with run.locked():
         ports = run.ports("haproxy-stats", "haproxy-metrics", "serve-fallback", "serve-fallback-grpc")
@@ -110,7 +111,7 @@ _PORTS = (
 
 def start_ray(settings: Settings) -> RayHandle:
     """Start our Ray or adopt the one that runs; the environment must be in os.environ first. Raises RayFailed."""
-    home = settings.home_path
+    home = settings.home
     run = RunFile(home)
     with run.locked():
         child = run.child("ray")
@@ -120,7 +121,7 @@ def start_ray(settings: Settings) -> RayHandle:
 
 
 def _launch(settings: Settings, run: RunFile, ports: dict[str, int]) -> RayHandle:
-    home = settings.home_path
+    home = settings.home
     temporary = _short(home)
     temporary.mkdir(parents=True, exist_ok=True)
     log_path = home / "logs" / "ray.log"

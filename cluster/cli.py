@@ -1,0 +1,160 @@
+"""The `hub` command."""
+
+import json
+import signal
+import sys
+import threading
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hub.settings import Settings, SettingsError
+
+app = typer.Typer(help="Self-hosted hub between POS systems and delivery platforms.", no_args_is_help=True, add_completion=False)
+err = Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """Tell of progress on standard error."""
+    err.print(f"[dim]·[/dim] {text}")
+
+
+def settings_or_exit() -> Settings:
+    """Load settings; ends with a clear message when they are wrong."""
+    try:
+        return Settings.load()
+    except SettingsError as error:
+        err.print(f"[red]{error}[/red]")
+        raise typer.Exit(2) from error
+
+
+def wait_for_signal() -> None:
+    """Wait for Ctrl-C or SIGTERM; a second one ends at once."""
+    stop = threading.Event()
+
+    def once(number: int, frame: object) -> None:
+        if stop.is_set():
+            sys.exit(130)
+        stop.set()
+
+    signal.signal(signal.SIGINT, once)
+    signal.signal(signal.SIGTERM, once)
+    while not stop.wait(0.5):
+        pass
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="One order per linked pair, then exit.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object when ready.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the API.")] = 8000,
+) -> None:
+    """Run everything on this machine: servers, simulated vendors, two demo restaurants, orders."""
+    from cluster.demo import run_demo
+
+    raise typer.Exit(run_demo(settings_or_exit(), once=once, as_json=as_json, port=port, say=say, wait=wait_for_signal))
+
+
+@app.command()
+def up() -> None:
+    """Run the hub with your configuration, or embedded defaults."""
+    from cluster.start import down as take_down
+    from cluster.start import up as bring_up
+
+    settings = settings_or_exit()
+    running = bring_up(settings, say)
+    err.print(f"[green]ready[/green]  API {running.settings.registered_url}/api/v1  docs {running.settings.registered_url}/api/v1/docs")
+    if running.dashboard_url:
+        err.print(f"       Ray dashboard {running.dashboard_url}")
+    wait_for_signal()
+    if settings.ray_address:
+        say("leaving the cluster running: `hub down` takes the hub away")
+        return
+    say("draining")
+    take_down(running.settings)
+
+
+@app.command()
+def down() -> None:
+    """Drain owners and take the hub away; ends only what this hub started."""
+    from cluster.start import attach
+    from cluster.start import down as take_down
+
+    settings = settings_or_exit()
+    attach(settings)
+    take_down(settings)
+    say("down")
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Say what runs where."""
+    from cluster.status import read_status
+
+    found = read_status(settings_or_exit())
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    table = Table("what", "pid", "ports", "state")
+    for row in found["processes"]:
+        table.add_row(row["name"], str(row["pid"]), row["ports"], row["state"])
+    Console().print(table)
+
+
+@app.command()
+def sandbox(port: int = 9100, host: str = "127.0.0.1") -> None:
+    """Run the vendors' simulated side alone."""
+    from adapters._sandbox.server import main
+
+    main(["--host", host, "--port", str(port)])
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the schema up to date."""
+    import asyncio
+
+    from cluster.start import with_servers
+    from hub.database.migrate import migrate as apply
+
+    settings = with_servers(settings_or_exit(), say)
+    applied = asyncio.run(apply(settings.admin_database_url or settings.database_url))
+    print("\n".join(applied) if applied else "the schema is up to date")
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Check configuration, versions, limits and reachability, and say how to mend each finding."""
+    from cluster.doctor import examine
+
+    findings = examine(settings_or_exit())
+    if as_json:
+        print(json.dumps([finding.row() for finding in findings], indent=2))
+    else:
+        table = Table("", "check", "found", "to mend")
+        for finding in findings:
+            mark = {"ok": "[green]ok[/green]", "warn": "[yellow]!![/yellow]", "fail": "[red]no[/red]"}[finding.level]
+            table.add_row(mark, finding.check, finding.found, finding.mend)
+        Console().print(table)
+    if any(finding.level == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def providers(slug: Annotated[str | None, typer.Argument()] = None) -> None:
+    """Show the capability table, or one provider's page."""
+    from cluster.providers import page, table
+
+    Console().print(page(slug) if slug else table())
+
+
+def main() -> None:
+    """Run the command line."""
+    from cluster.admin import admin
+    from cluster.bench.command import bench
+
+    app.add_typer(admin, name="admin")
+    app.add_typer(bench, name="bench")
+    app()

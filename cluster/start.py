@@ -1,0 +1,156 @@
+"""Bring a hub up and down: databases, schema, Ray, Serve, owners. The same path with servers of ours or of yours."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from cluster.embedded import start_postgres, start_valkey, stop
+from cluster.ray_cluster import connect, disconnect, ray_environment, start_ray, stop_ray
+from hub.database.durability import check_durability
+from hub.database.migrate import migrate
+from hub.settings import Settings
+
+log = structlog.get_logger("hub.start")
+
+READY_SECONDS = 60.0
+Say = Callable[[str], None]
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A hub that is up."""
+
+    settings: Settings
+    dashboard_url: str
+
+
+class NotReady(RuntimeError):
+    """The hub did not answer in time; the message says what its health check says."""
+
+
+def code_version() -> str:
+    """The release that actors of this process belong to."""
+    return importlib.metadata.version("integration-hub")
+
+
+def with_servers(settings: Settings, say: Say) -> Settings:
+    """Settings with the URLs of the embedded servers where none are configured; starts those."""
+    changes: dict[str, str] = {}
+    if not settings.database_url:
+        say("starting PostgreSQL")
+        urls = start_postgres(settings.home)
+        changes |= {
+            "database_url": urls.api_url,
+            "actor_database_url": urls.actor_url,
+            "admin_database_url": urls.admin_url,
+        }
+    if not settings.redis_url:
+        say("starting Valkey")
+        changes["redis_url"] = start_valkey(settings.home)
+    return settings.replace(home=settings.home.absolute(), **changes)
+
+
+def up(settings: Settings, say: Say) -> Running:
+    """Bring everything up and wait until it answers; raises what failed."""
+    settings = with_servers(settings, say)
+    settings.open_master_keys(create=True)
+    say("migrating the schema")
+    admin = settings.admin_database_url or settings.database_url
+    asyncio.run(check_durability(settings.database_url))
+    asyncio.run(migrate(admin))
+    # The admin's password stays here: processes of the cluster do not need it.
+    inherited = settings.replace(admin_database_url="")
+    os.environ.update(ray_environment(settings))
+    os.environ.update(inherited.to_environ())
+    os.environ.pop("HUB_ADMIN_DATABASE_URL", None)
+    dashboard = ""
+    if settings.ray_address:
+        connect(settings.ray_address)
+    else:
+        say("starting Ray")
+        handle = start_ray(inherited)
+        dashboard = handle.dashboard_url
+        connect(handle.address)
+    say("starting the API and the owners")
+    _deploy(inherited)
+    wait_until_ready(settings)
+    return Running(settings, dashboard)
+
+
+def _deploy(settings: Settings) -> None:
+    from actors.supervisor import ensure_supervision
+    from serve_app import deploy
+
+    ensure_supervision(code_version())
+    deploy(settings)
+
+
+def wait_until_ready(settings: Settings, seconds: float = READY_SECONDS) -> None:
+    """Wait for /health/ready; raises NotReady."""
+    url = f"http://{settings.host}:{settings.port}/health/ready"
+    limit = time.monotonic() + seconds
+    last = "no answer"
+    while time.monotonic() < limit:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
+                if answer.status == 200:
+                    return
+        except urllib.error.HTTPError as error:
+            last = error.read().decode(errors="replace")[:500]
+        except OSError as error:
+            last = str(error)
+        time.sleep(0.1)
+    raise NotReady(f"{url} is not ready after {seconds:.0f} s: {last}")
+
+
+def drain() -> None:
+    """Have owners finish what runs and let go; no order is lost by what comes after."""
+    import ray
+    from ray.util.state import list_actors
+
+    names = []
+    with contextlib.suppress(Exception):
+        names = [a.name for a in list_actors(filters=[("state", "=", "ALIVE"), ("ray_namespace", "=", "hub")], limit=10_000)]
+    order = sorted((n for n in names if n), key=lambda n: n not in ("supervisor", "scheduler"))
+    for name in order:
+        with contextlib.suppress(Exception):
+            handle = ray.get_actor(name, "hub")
+            with contextlib.suppress(Exception):
+                ray.get(handle.stop.remote(), timeout=10)
+            ray.kill(handle)
+
+
+def down(settings: Settings, *, keep_cluster: bool = False) -> None:
+    """Drain owners, take the apps away, end what is ours. With RAY_ADDRESS the cluster stays."""
+    with contextlib.suppress(Exception):
+        drain()
+    if settings.ray_address or keep_cluster:
+        from ray import serve
+
+        with contextlib.suppress(Exception):
+            for name in ("live", "api"):
+                serve.delete(name)
+        disconnect()
+        return
+    disconnect()
+    stop_ray(settings.home)
+    stop(settings.home)
+
+
+def attach(settings: Settings) -> None:
+    """Join the cluster of a hub that runs, if one does."""
+    from cluster.run_file import RunFile
+
+    os.environ.update(ray_environment(settings))
+    child = RunFile(settings.home).child("ray")
+    address = settings.ray_address or (f"127.0.0.1:{child.ports['port']}" if child is not None else "")
+    if address:
+        with contextlib.suppress(Exception):
+            connect(address)
