@@ -119,7 +119,7 @@ def test_children_load_the_same_settings() -> None:
     environ = {"HUB_DATABASE_URL": URL, "HUB_PORT": "8300", "RAY_ADDRESS": "10.0.0.1:6379", "HUB_HOME": "a b/.hub"}
     settings = Settings.load(environ, None)
     assert Settings.load(settings.to_environ(), None) == settings
-    assert settings.actor_dataregistered_url == URL
+    assert settings.actor_database_url == URL
     assert set(settings.to_environ()) <= set(known_variables())
 
 
