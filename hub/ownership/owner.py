@@ -154,6 +154,8 @@ class Owner:
             room = 0 if self._stopping else self._room - len(self._held) + sum(f.waiter is None for f in batch)
             turn = await self._turn(batch, room)
             self._settle(batch, turn)
+            if self._finished:
+                self._news.set()
             if self._stopping and not self._held and not self._finished:
                 return
 

@@ -28,24 +28,28 @@ declare
   woken text[];
 begin
   -- Sorted by key: two owners that write to one mailbox meet in the same order.
-  with want as (
-    select * from jsonb_to_recordset(p_messages) as m(
-      connection text, kind text, subject text, lane smallint, dedupe_key text, body text, correlation text,
-      available_at timestamptz, deadline_at timestamptz, reopen boolean)
+  -- Numbered as they were given, so that a subject keeps their order.
+  with want as materialized (
+    select m.*, nextval('hub.message_ids') as id from (
+      select j.* from jsonb_array_elements(p_messages) with ordinality as e(value, n),
+        jsonb_to_record(e.value) as j(
+          connection text, kind text, subject text, lane smallint, dedupe_key text, body text, correlation text,
+          available_at timestamptz, deadline_at timestamptz, reopen boolean)
+      order by e.n) m
   ), fresh as (
     insert into hub.facts (tenant_id, connection, dedupe_key, message, at)
-    select p_tenant, w.connection, w.dedupe_key, nextval('hub.message_ids'), p_now from want w order by w.connection, w.dedupe_key
+    select p_tenant, w.connection, w.dedupe_key, w.id, p_now from want w order by w.connection, w.dedupe_key
     on conflict do nothing
     returning connection, dedupe_key, message
   ), stored as (
     insert into hub.messages (tenant_id, id, connection, kind, subject, dedupe_key, body, correlation, at)
-    select p_tenant, f.message, w.connection, w.kind, w.subject, w.dedupe_key, decode(w.body, 'base64'), w.correlation, p_now
-    from fresh f join want w using (connection, dedupe_key)
+    select p_tenant, w.id, w.connection, w.kind, w.subject, w.dedupe_key, decode(w.body, 'base64'), w.correlation, p_now
+    from fresh f join want w on w.id = f.message
     returning id
   ), queued as (
     insert into hub.due (id, tenant_id, connection, subject, lane, at, available_at, deadline_at)
-    select f.message, p_tenant, w.connection, w.subject, w.lane, p_now, coalesce(w.available_at, p_now), w.deadline_at
-    from fresh f join want w using (connection, dedupe_key)
+    select w.id, p_tenant, w.connection, w.subject, w.lane, p_now, coalesce(w.available_at, p_now), w.deadline_at
+    from fresh f join want w on w.id = f.message
     returning connection
   )
   select array_agg(distinct connection) into woken from queued;

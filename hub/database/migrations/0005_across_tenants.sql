@@ -12,18 +12,18 @@ declare
   v_now timestamptz := hub.clock();
 begin
   return query
-  with want as (
-    select * from unnest(p_tenant, p_connection, p_kind, p_subject, p_lane, p_dedupe_key, p_body, p_correlation)
-      with ordinality as t(tenant_id, connection, kind, subject, lane, dedupe_key, body, correlation, n)
+  with want as materialized (
+    select t.*, nextval('hub.message_ids') as id
+    from (select * from unnest(p_tenant, p_connection, p_kind, p_subject, p_lane, p_dedupe_key, p_body, p_correlation)
+          with ordinality as u(tenant_id, connection, kind, subject, lane, dedupe_key, body, correlation, n) order by u.n) t
   ), fresh as (
     insert into hub.facts (tenant_id, connection, dedupe_key, message, at)
-    select w.tenant_id, w.connection, w.dedupe_key, nextval('hub.message_ids'), v_now
+    select w.tenant_id, w.connection, w.dedupe_key, w.id, v_now
     from want w order by w.connection, w.dedupe_key
     on conflict do nothing
-    returning connection, dedupe_key, message
+    returning message
   ), joined as (
-    select distinct on (f.message) f.message, w.* from fresh f
-    join want w on w.connection = f.connection and w.dedupe_key = f.dedupe_key order by f.message, w.n
+    select w.id as message, w.* from fresh f join want w on w.id = f.message
   ), stored as (
     insert into hub.messages (tenant_id, id, connection, kind, subject, dedupe_key, body, correlation, at)
     select j.tenant_id, j.message, j.connection, j.kind, j.subject, j.dedupe_key, j.body, j.correlation, v_now from joined j
