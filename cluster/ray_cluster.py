@@ -1,167 +1,119 @@
-"""Our own single-node Ray: every port and path of its own, token authentication on, and only our own processes ended."""
+"""Our own single-node Ray: every port and path of its own, token authentication on, and only our own processes ended.
+
+Ray's processes share the session that `ray start` opened. It is recorded with the pids of GCS and raylet, so that a later start
+adopts them, or ends what a crash has left over.
+"""
 
 import contextlib
 import os
-import resource
-import secrets
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
 import psutil
 
-from cluster.run_file import Child, RunFile, fingerprint, is_alive, spawned, write_private
+from cluster.ray_environment import haproxy_folder, ray_environment, ray_folder
+from cluster.run_file import Child, RunFile, is_alive, port_is_free
 from hub.settings import Settings
 
-START_SECONDS = 60
+__all__ = ["RayFailed", "RayHandle", "connect", "disconnect", "ray_environment", "start_ray", "stop_ray"]
+
+START_SECONDS = 90
+NAMESPACE = "hub"
+OBJECT_STORE_BYTES = 128 << 20
+_GCS, _RAYLET = "ray", "raylet"
+_KEPT_SESSIONS = 3
+_PORTS = {
+    "port": "ray",
+    "node-manager-port": "ray-node-manager",
+    "object-manager-port": "ray-object-manager",
+    "dashboard-port": "ray-dashboard",
+    "dashboard-agent-grpc-port": "ray-agent-grpc",
+    "dashboard-agent-listen-port": "ray-agent-http",
+    "runtime-env-agent-port": "ray-runtime-env",
+    "metrics-export-port": "ray-metrics",
+    "ray-client-server-port": "ray-client",
+}
 
 
 class RayHandle(msgspec.Struct, frozen=True):
-    """Where our Ray listens."""
+    """Where our Ray listens, and the pids of its GCS and raylet."""
 
     address: str
     dashboard_url: str
+    pids: tuple[int, ...] = ()
 
 
 class RayFailed(RuntimeError):
     """Ray does not start; the message holds the end of its log."""
 
 
-def _replica_ports(home: Path) -> tuple[int, int]:
-    # Serve takes the first free port of a range; two hubs get ranges that do not meet.
-    number = int(fingerprint(home)[:4], 16) % 80
-    low = 30_000 + number * 25
-    return low, low + 24
-
-
-def _short(home: Path) -> Path:
-    # Unix sockets have 107 characters; Ray puts some of its own behind this folder.
-    own = home / "ray"
-    if len(str(own)) < 40:
-        return own
-    return Path("/tmp") / f"hub-ray-{os.getuid()}-{fingerprint(home)}"  # noqa: S108
-
-
-def ray_environment(settings: Settings) -> dict[str, str]:
-    """What Ray and Serve read before they start: lighter workers, HAProxy ingress with ports and paths per hub."""
-    home = settings.home
-    RunFile(home).prepare()
-    folder = home / "haproxy"
-    folder.mkdir(parents=True, exist_ok=True)
-    sockets = _short(home) / "ha"
-    sockets.mkdir(parents=True, exist_ok=True)
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    low, high = _replica_ports(home)
-    cores = os.cpu_count() or 1
-    if not (home / "ray.token").exists():
-        write_private(home / "ray.token", secrets.token_hex(32).encode())
-    run = RunFile(home)
-    with run.locked():
-        ports = run.ports("haproxy-stats", "haproxy-metrics", "serve-fallback", "serve-fallback-grpc")
-    return {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(home / "ray.token"),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        # Ray resolves 127.0.0.1 to the machine's outer address unless it is told that it is no cluster.
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        "RAY_worker_niceness": "0",
-        "RAY_worker_num_grpc_internal_threads": "1",
-        "RAY_core_worker_num_server_call_thread": "1",
-        "RAY_start_python_gc_manager_thread": "0",
-        "RAY_event_stats": "0",
-        "OPENBLAS_NUM_THREADS": "1",
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
-        "RAY_SERVE_HAPROXY_MAXCONN": str(max(256, min(50_000, int(soft / 2.5) - 100))),
-        "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(2, cores // 2))),
-        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "600",
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(sockets / "admin.sock"),
-        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(sockets / "metrics.sock"),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(ports["haproxy-stats"]),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports["haproxy-metrics"]),
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports["serve-fallback"]),
-        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports["serve-fallback-grpc"]),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(low),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(high),
-        "RAY_SERVE_LOG_TO_STDERR": "0",
-        "RAY_DEDUP_LOGS": "0",
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-_PORTS = (
-    "port",
-    "node-manager-port",
-    "object-manager-port",
-    "dashboard-port",
-    "dashboard-agent-grpc-port",
-    "dashboard-agent-listen-port",
-    "runtime-env-agent-grpc-port",
-    "metrics-export-port",
-    "ray-client-server-port",
-)
-
-
 def start_ray(settings: Settings) -> RayHandle:
-    """Start our Ray or adopt the one that runs; the environment must be in os.environ first. Raises RayFailed."""
-    home = settings.home
-    run = RunFile(home)
-    with run.locked():
-        child = run.child("ray")
-        if child is not None:
-            return _handle(child.ports)
-        return _launch(settings, run, run.ports(*_PORTS))
+    """Start our Ray or adopt the one that runs (4 s when nothing else does). Raises RayFailed.
+
+    Its processes get this process's environment, with the HUB_* variables of these settings and no others: secrets travel there,
+    never through Ray. Call `os.environ.update(ray_environment(settings))` before Ray is imported in this process.
+    """
+    run = RunFile(settings.home)
+    with run.locked(patience=2 * START_SECONDS):
+        gcs, raylet = run.child(_GCS), run.child(_RAYLET)
+        if gcs is not None and raylet is not None:
+            return _handle(gcs, raylet)
+        _end_all(run, patience=3)
+        for left in (2, 1, 0):
+            ports = run.ports(*_PORTS.values())
+            try:
+                return _launch(settings, run, ports)
+            except RayFailed:
+                _end_all(run, patience=3)
+                if not left or all(port_is_free(port) for port in ports.values()):
+                    raise
+    raise AssertionError("unreachable")
 
 
 def _launch(settings: Settings, run: RunFile, ports: dict[str, int]) -> RayHandle:
-    home = settings.home
-    temporary = _short(home)
-    temporary.mkdir(parents=True, exist_ok=True)
-    log_path = home / "logs" / "ray.log"
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    options = [
-        *(f"--{name}={port}" for name, port in ports.items()),
-        "--min-worker-port=0",
-        "--max-worker-port=0",
-        "--node-ip-address=127.0.0.1",
-        "--dashboard-host=127.0.0.1",
-        "--include-dashboard=true",
-        "--disable-usage-stats",
-        "--num-cpus=64",
-        "--object-store-memory=80000000",
-        f"--temp-dir={temporary}",
-    ]
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", *options],
-            stdout=log,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            env={**os.environ, **ray_environment(settings), **settings.to_environ()},
-        )
-    child = run.record("ray", spawned(process), ports)
-    limit = time.monotonic() + START_SECONDS
-    while time.monotonic() < limit:
-        if not is_alive(child):
-            break
-        if "Ray runtime started" in log_path.read_text(errors="replace"):
-            return _handle(ports)
-        time.sleep(0.1)
-    _end_tree(child, 2)
-    run.forget("ray")
-    raise RayFailed(f"Ray did not start:\n{log_path.read_text(errors='replace')[-1500:]}")
+    folder = ray_folder(run.home)
+    _prune(folder)
+    logs = run.home / "logs"
+    logs.mkdir(mode=0o700, exist_ok=True)
+    command = [
+        sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--head",
+        *(f"--{option}={ports[name]}" for option, name in _PORTS.items()),
+        "--min-worker-port=0", "--max-worker-port=0",  # whatever the system gives: Ray's default range meets other hubs' ports
+        "--dashboard-host=127.0.0.1", "--include-dashboard=true", "--include-log-monitor=false", "--no-monitor",
+        "--disable-usage-stats", "--num-cpus=64", f"--object-store-memory={OBJECT_STORE_BYTES}", f"--temp-dir={folder}",
+    ]  # fmt: skip
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HUB_") and name != "RAY_ADDRESS"}
+    environment = {**inherited, **settings.replace(ray_address="").to_environ(), **ray_environment(settings)}
+    with (logs / "ray.log").open("wb") as log:
+        starter = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environment)
+    # Recorded before anything else exists, so that a start that dies here leaves nothing that cannot be found.
+    with contextlib.suppress(ProcessLookupError):
+        run.record(_GCS, starter.pid, session=starter.pid)
+    try:
+        code = starter.wait(timeout=START_SECONDS)
+    except subprocess.TimeoutExpired:
+        code = None
+    named = {process.name(): process.pid for process in _members(run, starter.pid)}
+    if code != 0 or not {"gcs_server", "raylet"} <= named.keys():
+        raise RayFailed(f"Ray did not start:\n{(logs / 'ray.log').read_text(errors='replace')[-1500:]}")
+    gcs = run.record(_GCS, named["gcs_server"], {option: ports[name] for option, name in _PORTS.items()}, starter.pid)
+    raylet = run.record(_RAYLET, named["raylet"], session=starter.pid)
+    return _handle(gcs, raylet)
 
 
-def _handle(ports: dict[str, int]) -> RayHandle:
-    return RayHandle(f"127.0.0.1:{ports['port']}", f"http://127.0.0.1:{ports['dashboard-port']}")
+def _handle(gcs: Child, raylet: Child) -> RayHandle:
+    dashboard = f"http://127.0.0.1:{gcs.ports['dashboard-port']}"
+    return RayHandle(f"127.0.0.1:{gcs.ports['port']}", dashboard, (gcs.pid, raylet.pid))
+
+
+def _prune(folder: Path) -> None:
+    """Drop the logs of older sessions; nothing of ours runs when this is called."""
+    for old in sorted(folder.glob("session_2*"))[:-_KEPT_SESSIONS]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def connect(address: str) -> None:
@@ -169,7 +121,7 @@ def connect(address: str) -> None:
     import ray
 
     if not ray.is_initialized():
-        ray.init(address=address, namespace="hub", log_to_driver=False, configure_logging=False)
+        ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
 
 
 def disconnect() -> None:
@@ -181,22 +133,50 @@ def disconnect() -> None:
 
 
 def stop_ray(home: Path) -> None:
-    """End our Ray with all its processes, and nobody else's."""
+    """End our Ray with all its processes, and nobody else's. Nothing happens when it does not run."""
     run = RunFile(home)
-    with run.locked():
-        child = run.child("ray")
-        if child is not None:
-            _end_tree(child, 15)
-        run.forget("ray")
+    if run.home.exists():
+        with run.locked(patience=2 * START_SECONDS):
+            _end_all(run, patience=3)
 
 
-def _end_tree(child: Child, seconds: float) -> None:
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(child.pid)
-        family = [*process.children(recursive=True), process]
-        process.send_signal(signal.SIGTERM)
-        psutil.wait_procs([process], timeout=seconds)
-        for each in family:
-            with contextlib.suppress(psutil.Error):
-                each.kill()
-        psutil.wait_procs(family, timeout=5)
+def _members(run: RunFile, session: int, since: float = 0.0) -> list[psutil.Process]:
+    """The processes of a session that is ours: at least one names our folders, since a number may have gone to a stranger."""
+    marks = (str(ray_folder(run.home)), str(haproxy_folder(run.home)))
+    found: list[psutil.Process] = []
+    proven = False
+    for process in psutil.process_iter(["cmdline", "create_time", "uids"]):
+        try:
+            if os.getsid(process.pid) != session or process.info["uids"].real != os.getuid():
+                continue
+        except (ProcessLookupError, AttributeError):
+            continue
+        if process.info["create_time"] >= since - 1 and process.pid != os.getpid():
+            found.append(process)
+            proven = proven or any(mark in part for part in process.info["cmdline"] or () for mark in marks)
+    return found if proven else []
+
+
+def _end_all(run: RunFile, patience: float) -> None:
+    recorded = [child for name, child in run.read().children.items() if name in (_GCS, _RAYLET)]
+    for session in {child.session for child in recorded if child.session}:
+        since = min(child.started for child in recorded if child.session == session)
+        family = _members(run, session, since)
+        _signal(family, signal.SIGTERM)
+        psutil.wait_procs(family, timeout=patience)
+        # Again, as a raylet may have started a worker meanwhile.
+        for process in (rest := {*family, *_members(run, session, since)}):
+            _signal([process], signal.SIGKILL)
+        psutil.wait_procs(list(rest), timeout=5)
+    for child in recorded:
+        if is_alive(child):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+    run.forget(_GCS)
+    run.forget(_RAYLET)
+
+
+def _signal(processes: list[psutil.Process], number: int) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):  # psutil compares start times first, so a reused pid is spared
+            process.send_signal(number)

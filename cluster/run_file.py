@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
-_FIRST_PORT, _BLOCKS, _BLOCK = 10_000, 480, 40
+_FIRST_PORT, _BLOCKS, _BLOCK = 10_000, 250, 40
+_FIRST_RANGE, _RANGES, RANGE = 20_000, 63, 200  # below 32768, where outgoing connections start
 _START_TOLERANCE = 1.0
 
 _children: list[subprocess.Popen[bytes]] = []
@@ -26,11 +27,12 @@ class HomeBusy(RuntimeError):
 
 
 class Child(msgspec.Struct, frozen=True):
-    """A process we started: its pid, its start time (seconds since the epoch) and its ports by name."""
+    """A process we started: its pid, its start time (seconds since the epoch), its ports by name, and the session of its kin."""
 
     pid: int
     started: float
     ports: dict[str, int] = {}
+    session: int = 0
 
 
 class RunState(msgspec.Struct):
@@ -178,13 +180,13 @@ class RunFile:
     def _write(self, state: RunState) -> None:
         write_private(self.path, json.dumps(msgspec.to_builtins(state), indent=1, sort_keys=True).encode() + b"\n")
 
-    def record(self, name: str, pid: int, ports: Mapping[str, int] | None = None) -> Child:
+    def record(self, name: str, pid: int, ports: Mapping[str, int] | None = None, session: int = 0) -> Child:
         """Record a running child with its ports; raises ProcessLookupError when it has ended already."""
         started = started_at(pid)
         if not started:
             raise ProcessLookupError(f"{name} (pid {pid}) ended right after its start")
         state = self.read()
-        child = Child(pid, started, dict(ports or {}))
+        child = Child(pid, started, dict(ports or {}), session)
         state.children[name] = child
         self._write(state)
         return child
@@ -221,3 +223,18 @@ class RunFile:
             chosen[name] = state.ports[name] = port
         self._write(state)
         return chosen
+
+    def port_range(self, name: str) -> tuple[int, int]:
+        """First and last port of a range of 200 that is this home's: the last one, else the first with nobody in it; recorded.
+
+        Ports of our own that are in use from an earlier life do not matter to a range that was recorded.
+        """
+        state = self.read()
+        first = state.ports.get(name, 0)
+        if not first:
+            base = int(fingerprint(self.home), 16) % _RANGES
+            candidates = [_FIRST_RANGE + (base + step) % _RANGES * RANGE for step in range(_RANGES)]
+            empty = (start for start in candidates if all(port_is_free(port) for port in range(start, start + RANGE)))
+            first = state.ports[name] = next(empty, candidates[0])
+            self._write(state)
+        return first, first + RANGE - 1

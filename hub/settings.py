@@ -19,7 +19,7 @@ from hub.vault.seal import MasterKeys
 PREFIX = "HUB_"
 FILE = Path("hub.toml")
 _PLAIN = {"ray_address": "RAY_ADDRESS"}
-_IGNORED = frozenset({"HUB_VENDOR_SPECS"})
+_IGNORED = frozenset({"HUB_VENDOR_SPECS", "HUB_TEST_ADMIN_DATABASE_URL"})
 _SECRET = frozenset({"database_url", "actor_database_url", "admin_database_url", "redis_url", "master_keys", "metrics_token"})
 _ADDRESSES = {
     "database_url": ("postgresql", "postgres"),
@@ -31,7 +31,7 @@ _ADDRESSES = {
 }
 
 Count = Annotated[int, Meta(ge=1, le=1000)]
-Seconds = Annotated[int, Meta(ge=1, le=86_400)]
+Seconds = Annotated[float, Meta(ge=0.1, le=86_400)]
 
 
 class SettingsError(ValueError):
@@ -57,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api_replicas: Count = 1
     live_replicas: Count = 1
     reconcile_seconds: Seconds = 60
-    deadline_margin_seconds: Seconds = 30
+    deadline_margin_seconds: Seconds = 60
     body_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 7
     max_body_bytes: Annotated[int, Meta(ge=1024, le=64 << 20)] = 1 << 20
     log_level: Literal["debug", "info", "warning", "error"] = "info"
