@@ -19,9 +19,7 @@ from hub.settings import Settings
 ACCEPT_SECONDS = 60.0
 
 
-def run_demo(
-    settings: Settings, *, once: bool, as_json: bool, port: int, say: Say, wait: Callable[[], None]
-) -> int:
+def run_demo(settings: Settings, *, once: bool, as_json: bool, port: int, say: Say, wait: Callable[[], None]) -> int:
     """Run the demo; returns the exit code."""
     began = time.monotonic()
     settings = settings.replace(port=port)

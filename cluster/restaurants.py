@@ -79,9 +79,7 @@ async def _people(settings: Settings, vendors: dict[str, Any], run: str) -> tupl
             found = Login(tenant, email, secrets.token_urlsafe(12), "owner")
             await create_user(database, email, tenant=tenant, role="owner", password=found.password)
             logins.append(found)
-        await create_user(
-            database, operator.email, tenant=logins[0].tenant, role="owner", password=operator.password, operator=True
-        )
+        await create_user(database, operator.email, tenant=logins[0].tenant, role="owner", password=operator.password, operator=True)
         providers = InstalledProviders()
         for slug, vendor in vendors.items():
             provider = providers.get(slug)
@@ -190,11 +188,7 @@ def _pos_webhooks(door: Door, sandbox: str, slug: str, connection: dict[str, Any
         return
     secret = call(sandbox, "POST", f"/_control/{slug}/webhooks", {"url": connection["webhook_url"]})["secret"]
     known = call(sandbox, "GET", "/_control")[slug]["credentials"]
-    own = {
-        name: known[name]
-        for name, field in provider.facts.credentials.items()
-        if field.of == "connection" and name in known
-    }
+    own = {name: known[name] for name, field in provider.facts.credentials.items() if field.of == "connection" and name in known}
     door("PATCH", f"/connections/{connection['id']}", {"credentials": {**own, provider.facts.webhook.secret: secret}})
 
 

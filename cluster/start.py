@@ -85,8 +85,9 @@ def up(settings: Settings, say: Say) -> Running:
 
 
 def _deploy(settings: Settings) -> None:
-    from actors.supervisor import ensure_supervision
     from serve_app import deploy
+
+    from actors.supervisor import ensure_supervision
 
     ensure_supervision(code_version())
     deploy(settings)
@@ -99,7 +100,7 @@ def wait_until_ready(settings: Settings, seconds: float = READY_SECONDS) -> None
     last = "no answer"
     while time.monotonic() < limit:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
+            with urllib.request.urlopen(url, timeout=5) as answer:
                 if answer.status == 200:
                     return
         except urllib.error.HTTPError as error:

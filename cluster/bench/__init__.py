@@ -1,0 +1,1 @@
+"""Benchmarks: each says what it measured, on which machine, with which settings, against what in the same run."""

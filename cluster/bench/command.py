@@ -1,0 +1,64 @@
+"""`hub bench …`."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+bench = typer.Typer(help="Measure the hub on this machine, against something in the same run.", no_args_is_help=True)
+err = Console(stderr=True)
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def _say(text: str) -> None:
+    err.print(f"[dim]·[/dim] {text}")
+
+
+def _show(result: dict[str, Any], as_json: bool, title: str) -> None:
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    table = Table("figure", "value", title=title)
+    for name, value in result.items():
+        table.add_row(name, json.dumps(value) if isinstance(value, dict | list) else str(value))
+    Console().print(table)
+
+
+@bench.command()
+def ingest(
+    as_json: Json = False,
+    seconds: int = 10,
+    rounds: int = 3,
+    sockets: int = 64,
+    vs: Annotated[str, typer.Option(help="Root URL of another server, measured in alternation.")] = "",
+    vs_secret: Annotated[str, typer.Option(help="The secret that its webhooks are signed with.")] = "",
+) -> None:
+    """Signed webhooks stored and acknowledged a second."""
+    from cluster.bench.ingest import NoGenerator, bench_ingest
+    from hub.settings import Settings
+
+    try:
+        found = bench_ingest(Settings.load(), _say, seconds=seconds, rounds=rounds, sockets=sockets, versus=vs, versus_secret=vs_secret)
+    except NoGenerator as error:
+        err.print(f"[red]{error}[/red]")
+        raise typer.Exit(2) from error
+    _show(found, as_json, "ingest")
+
+
+@bench.command()
+def orders(
+    as_json: Json = False,
+    count: int = 2000,
+    rate: Annotated[float, typer.Option(help="Orders a second; 0 places all at once.")] = 0.0,
+    links: Annotated[int, typer.Option(help="How many linked pairs take part.")] = 1,
+) -> None:
+    """Orders from a platform's webhook to the POS and back to the platform."""
+    from cluster.bench.orders import bench_orders
+    from hub.settings import Settings
+
+    found = bench_orders(Settings.load(), _say, count=count, rate=rate, links=links)
+    _show(found, as_json, "orders")
+    if found["lost"] or found["doubled"]:
+        raise typer.Exit(1)
