@@ -62,3 +62,20 @@ def orders(
     _show(found, as_json, "orders")
     if found["lost"] or found["doubled"]:
         raise typer.Exit(1)
+
+
+@bench.command()
+def faults(
+    as_json: Json = False,
+    orders: int = 1000,
+    rate: Annotated[float, typer.Option(help="Orders a second.")] = 20.0,
+    seed: Annotated[int, typer.Option(help="The same seed misbehaves the same way.")] = 1,
+) -> None:
+    """Orders under vendor faults while owners are killed; every order is then counted on both sides."""
+    from cluster.bench.faults import bench_faults
+    from hub.settings import Settings
+
+    found = bench_faults(Settings.load(), _say, orders=orders, rate=rate, seed=seed)
+    _show(found, as_json, "faults")
+    if not found["good"]:
+        raise typer.Exit(1)

@@ -1,7 +1,6 @@
 """A process that hosts owners: opens what they share, runs one `Owner` a connection, keeps them running until it is told to stop."""
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable, Collection
 from typing import Any
@@ -70,8 +69,10 @@ class Host:
         await self._database.open()
         try:
             while not self._stopping:
-                with contextlib.suppress(Exception):
+                try:
                     await self.look()
+                except Exception as error:  # a database that is away, an adapter that cannot be loaded: look again
+                    log.warning("cannot look at what this host was given", host=self.name, error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(1.0 if not self._hosted else 5.0)
         finally:
             for hosted in self._hosted.values():

@@ -1,0 +1,28 @@
+"""The promise under fire: vendor faults, duplicated and reordered webhooks, and owners killed with -9."""
+
+import json
+
+import pytest
+
+from cluster.bench.faults import bench_faults
+from hub.settings import Settings
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+
+def _run(seed: int, orders: int) -> None:
+    found = bench_faults(Settings.load(environ={}), lambda text: None, orders=orders, rate=20.0, seed=seed)
+    assert found["kills"] >= 1, "no owner was killed: the campaign proved nothing"
+    assert found["good"], json.dumps(found, indent=2)
+
+
+def test_every_order_is_once_in_the_pos_and_accepted_after_a_campaign() -> None:
+    """200 orders: each once in the POS, paid once, accepted, no dead letter, nothing refused that was not injected."""
+    _run(seed=1, orders=200)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_every_order_of_a_long_campaign_is_accounted_for(seed: int) -> None:
+    """Three seeds of 1,000 orders each."""
+    _run(seed=seed, orders=1000)
