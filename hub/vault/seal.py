@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _VERSION = 1
 _NONCE = 12
@@ -74,6 +76,7 @@ class MasterKeys:
         for name, key in keys.items():
             if len(key) != 32:
                 raise ValueError(f"master key {name!r} has {len(key)} bytes instead of 32")
+        self._keys = dict(keys)
         self._ciphers = {name: AESGCM(key) for name, key in keys.items()}
         self.current = next(iter(keys))
 
@@ -91,6 +94,10 @@ class MasterKeys:
         if cipher is None:
             raise Unsealable(f"master key {name!r} is not configured: add it to HUB_MASTER_KEYS")
         return _open(cipher, sealed, parts)
+
+    def derive(self, purpose: str) -> dict[str, bytes]:
+        """Derive a 32-byte key for a purpose from each master key (HKDF-SHA256), by key id, the current one first."""
+        return {name: HKDF(SHA256(), 32, None, purpose.encode()).derive(key) for name, key in self._keys.items()}
 
     def wrap(self, key: DataKey, *parts: str) -> bytes:
         """Seal a data key."""
