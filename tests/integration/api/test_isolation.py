@@ -124,6 +124,8 @@ async def _refused(connection: asyncpg.Connection, tenant: str | None, statement
         return done.split()[-1] == "0"
     except asyncpg.InsufficientPrivilegeError:
         return True
+    except asyncpg.PostgresError:
+        return False
     finally:
         await transaction.rollback()
 
