@@ -1,0 +1,157 @@
+"""Uber Eats by the order suite: fetch, accept, deny, ready, cancel; menus as full snapshots."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from adapters.ubereats import menu as menus
+from adapters.ubereats import models
+from adapters.ubereats.mapping import moment, order_from, state_of
+from hub.contract import (
+    AlreadyDone,
+    AuthRevoked,
+    DecisionTask,
+    Done,
+    Drifted,
+    Facts,
+    Fetched,
+    Http,
+    Misconfigured,
+    NotFound,
+    PlatformOrder,
+    Repeat,
+    Request,
+    Response,
+    Step,
+    decode,
+)
+from hub.contract.capabilities import Connected
+from hub.model import Menu, Store
+
+PAGE = "50"
+_JSON = {"Content-Type": "application/json"}
+_DECISIONS = frozenset({"accept", "deny", "ready", "cancel"})
+
+
+class UberEats:
+    """One tenant's connection; the token is the partner app's."""
+
+    def __init__(self, facts: Facts, connection: Connected, http: Http) -> None:
+        self._facts, self._connection, self._http = facts, connection, http
+
+    def failure(self, operation: str, response: Response) -> Exception | None:
+        """409 on a decision says that it was made before; a 403 names a setting at Uber."""
+        status = response.status
+        if status < 400:
+            return None
+        body = _error(response)
+        word = body.code or body.error
+        detail = f"{word} {body.message}".strip()[:300]
+        if status == 409 and operation in _DECISIONS:
+            return AlreadyDone(f"{operation}: settled before", code=word, detail=detail, status=status)
+        if word == "invalid_client" or (operation == "token" and status in (400, 401)):
+            return AuthRevoked(f"Uber refuses the app's credentials: {word}", code=word, detail=detail, status=status)
+        if status == 403:
+            message = f"Uber forbids {operation} ({word}): the store must name this app as its order manager"
+            return Misconfigured(message, code=word, detail=detail, status=status)
+        return None
+
+    def read_step(self, step: str, response: Response) -> Done:
+        """Decisions and the menu PUT answer with nothing that is needed; a body, where there is one, must be JSON."""
+        if response.body.strip() and not step.startswith("menu"):
+            decode(response.body, Any)
+        return Done()
+
+    async def test(self) -> str:
+        """List the first stores."""
+        stores = await self.list_stores()
+        return f"{len(stores)} stores visible"
+
+    async def list_stores(self) -> Sequence[Store]:
+        """Every page of the app's stores."""
+        found: list[Store] = []
+        token = ""
+        while True:
+            query = {"page_size": PAGE} | ({"next_page_token": token} if token else {})
+            response = await self._http.read(Request("GET", "/v1/delivery/stores", "list_stores", query=query))
+            page: models.StoreList = decode(response.body, models.StoreList)
+            found += [Store(s.id or s.store_id, s.name, currency=s.currency_code, timezone=s.timezone) for s in page.data]
+            token = page.pagination_data.next_page_token or ""
+            if not token:
+                return found
+
+    async def fetch_order(self, platform_order_id: str, notice: bytes) -> Fetched:
+        """Read an order with all its parts."""
+        request = Request("GET", f"/v1/delivery/order/{platform_order_id}", "fetch_order", query={"expand": "carts,deliveries,payment"})
+        try:
+            response = await self._http.read(request)
+        except NotFound as error:
+            if b"/eats/order" in notice:
+                message = "this store sends legacy notices: set webhooks_version 1.0.0 in its integration config at Uber"
+                raise Misconfigured(message, detail=error.detail) from error
+            raise
+        order: models.Order = decode(response.body, models.OrderAnswer).order
+        if order.id != platform_order_id:
+            raise Drifted(f"asked for order {platform_order_id}, got {order.id}")
+        return Fetched(order_from(order), state_of(order.state, order.preparation_status))
+
+    async def open_orders(self, store_ref: str) -> Sequence[PlatformOrder]:
+        """Orders of a store that wait or are under way, every page."""
+        found: list[PlatformOrder] = []
+        token = ""
+        while True:
+            query = {"page_size": PAGE} | ({"next_page_token": token} if token else {})
+            path = f"/v1/delivery/store/{store_ref}/orders"
+            response = await self._http.read(Request("GET", path, "list_orders", query=query))
+            page: models.OrderList = decode(response.body, models.OrderList)
+            found += [
+                PlatformOrder(o.id, state_of(o.state, o.preparation_status), moment(o.created_time, "data.created_time")) for o in page.data
+            ]
+            token = page.pagination_data.next_page_token or ""
+            if not token:
+                return found
+
+    def accept_step(self, task: DecisionTask) -> Step:
+        """Accept, naming our reference."""
+        body: dict[str, Any] = {"external_reference_id": task.reference, "accepted_by": "integration-hub"}
+        if task.ready_at is not None:
+            body["ready_for_pickup_time"] = task.ready_at.isoformat().replace("+00:00", "Z")
+        return self._decision("accept", task, body)
+
+    def reject_step(self, task: DecisionTask) -> Step:
+        """Deny with a reason Uber knows."""
+        kind = self._facts.reject_reasons.get(task.reason, "OTHER")
+        return self._decision("deny", task, {"deny_reason": {"info": task.detail or task.reason, "type": kind}})
+
+    def ready_step(self, task: DecisionTask) -> Step:
+        """Ready for pick-up."""
+        return self._decision("ready", task, {})
+
+    def cancel_step(self, task: DecisionTask) -> Step:
+        """Cancel an accepted order."""
+        kind = self._facts.cancel_reasons.get(task.reason, "OTHER")
+        return self._decision("cancel", task, {"cancellation_reason": {"type": kind, "info": task.detail or task.reason}})
+
+    def _decision(self, name: str, task: DecisionTask, body: dict[str, Any]) -> Step:
+        path = f"/v1/delivery/order/{task.platform_order_id}/{name}"
+        return Step(name, Request("POST", path, name, body=msgspec.json.encode(body), headers=_JSON), Repeat.NATURAL)
+
+    def push_menu_step(self, store_ref: str, menu: Menu) -> Step:
+        """Replace the store's menu."""
+        body = msgspec.json.encode(menus.menu_body(menu))
+        request = Request("PUT", f"/v2/eats/stores/{store_ref}/menus", "push_menu", body=body, headers=_JSON, timeout=30.0)
+        return Step("menu", request, Repeat.NATURAL)
+
+    async def read_back(self, store_ref: str) -> frozenset[str]:
+        """Ids of the items that Uber shows, as the hub knows them."""
+        response = await self._http.read(Request("GET", f"/v2/eats/stores/{store_ref}/menus", "read_menu"))
+        found = decode(response.body, dict[str, Any])
+        return frozenset(menus.from_uber_id(str(item.get("id", ""))) for item in found.get("items", []))
+
+
+def _error(response: Response) -> models.ErrorBody:
+    try:
+        return msgspec.json.decode(response.body, type=models.ErrorBody)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return models.ErrorBody()
