@@ -15,11 +15,11 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from cluster.ray_environment import haproxy_folder, ray_environment, ray_folder
+from cluster.ray_environment import folders, haproxy_folder, ray_environment, ray_folder
 from cluster.run_file import Child, RunFile, is_alive, port_is_free
 from hub.settings import Settings
 
-__all__ = ["RayFailed", "RayHandle", "connect", "disconnect", "ray_environment", "start_ray", "stop_ray"]
+__all__ = ["RayFailed", "RayHandle", "connect", "disconnect", "ray_environment", "remove_ray_data", "start_ray", "stop_ray"]
 
 START_SECONDS = 90
 NAMESPACE = "hub"
@@ -138,6 +138,14 @@ def stop_ray(home: Path) -> None:
     if run.home.exists():
         with run.locked(patience=2 * START_SECONDS):
             _end_all(run, patience=3)
+
+
+def remove_ray_data(home: Path) -> None:
+    """Stop our Ray and delete its logs, sockets and token for good: for tests and throwaway demos."""
+    stop_ray(home)
+    for folder in folders(home):
+        shutil.rmtree(folder, ignore_errors=True)
+    (home / "ray.token").unlink(missing_ok=True)
 
 
 def _members(run: RunFile, session: int, since: float = 0.0) -> list[psutil.Process]:

@@ -18,11 +18,20 @@ _WANTED_FILES = 65_536
 HARD_STOP_SECONDS = 600  # a freed replica port waits as long, so a longer one would use the range up in a crash loop
 
 
+def _outside(home: Path) -> Path:
+    return Path("/tmp") / f"hub-{fingerprint(home)}"  # noqa: S108 - its owner is checked
+
+
+def folders(home: Path) -> list[Path]:
+    """Every folder that Ray and HAProxy write to for this home, whether or not it is there."""
+    return [*(home / name for name in ("ray", "haproxy", "sock")), _outside(home)]
+
+
 def _folder(home: Path, name: str, longest: int) -> Path:
     """A private folder of this home: inside it, or below /tmp where its path does not do. Raises PermissionError."""
     folder = home / name
     if len(str(folder)) > longest or not _PLAIN.fullmatch(str(folder)):
-        base = Path("/tmp") / f"hub-{fingerprint(home)}"  # noqa: S108 - its owner is checked
+        base = _outside(home)
         base.mkdir(mode=0o700, exist_ok=True)
         found = base.lstat()
         if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
