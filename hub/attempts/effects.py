@@ -16,7 +16,7 @@ from hub.contract.capabilities import Adapter
 from hub.mailbox.changes import AttemptClosed, AttemptOpened, Changes, OrderGuard
 from hub.mailbox.claims import Attempt, freeze, thaw
 from hub.ownership.owner import Desk
-from hub.vault import DataKey, Unsealable
+from hub.vault import DataKey
 
 R = TypeVar("R")
 
@@ -81,8 +81,9 @@ class Effects:
     async def _carry_out(self, step: Step, find: Find | None) -> Done:
         left = self._left.pop(step.name, None)
         request = step.request
-        if left is not None:
-            request = self._thaw(left, step)
+        # What only sets a state is built anew: it may carry the vendor's version of the thing, which moves on.
+        if left is not None and step.repeat is not Repeat.NATURAL:
+            request = self._thaw(left)
             if left.outcome is None and step.repeat in (Repeat.LOOKUP, Repeat.NEVER):
                 found = await self._look_up(step, left, find)
                 if found is not None:
@@ -146,14 +147,8 @@ class Effects:
         self._desk.closed.clear()
         await self._desk.commit(Changes(end=None, order=self._guard, attempts_opened=(opened,), attempts_closed=closed))
 
-    def _thaw(self, left: Attempt, step: Step) -> Request:
-        try:
-            stored = self._key.open(left.sealed_request(), self._tenant, "attempts", self._connection, self._subject, left.step)
-        except Unsealable:
-            if step.repeat is Repeat.NATURAL:
-                return step.request
-            raise
-        return thaw(stored)
+    def _thaw(self, left: Attempt) -> Request:
+        return thaw(self._key.open(left.sealed_request(), self._tenant, "attempts", self._connection, self._subject, left.step))
 
     def _close(self, step: Step, outcome: Outcome, done: Done, detail: str = "") -> None:
         self._desk.closed.append(

@@ -178,7 +178,9 @@ begin
         sealed_with text, timeout_seconds real)
       on conflict (connection, subject, step, generation) do update
         set epoch = excluded.epoch, started_at = excluded.started_at, sends = hub.attempts.sends + 1,
-            outcome = null, finished_at = null;
+            outcome = null, finished_at = null,
+            request = case when excluded.repeat = 'natural' then excluded.request else hub.attempts.request end,
+            sealed_with = case when excluded.repeat = 'natural' then excluded.sealed_with else hub.attempts.sealed_with end;
 
       insert into hub.events (tenant_id, type, subject, location, data, correlation, at)
       select p_tenant, e.type, e.subject, coalesce(e.location, ''), e.data, coalesce(e.correlation, ''), v_now

@@ -1,0 +1,262 @@
+"""Square: an order, then the external payment that makes it visible; found again by reference, cancelled by refund."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from adapters.square import models
+from adapters.square.mapping import draft, state_of
+from adapters.square.menu import menu_from
+from hub.contract import (
+    AuthExpired,
+    AuthRevoked,
+    Cancelled,
+    CancelTask,
+    CannotCancel,
+    Done,
+    Facts,
+    Http,
+    Misconfigured,
+    NotFound,
+    PosOrder,
+    RateLimited,
+    Rejected,
+    Repeat,
+    Request,
+    Response,
+    RetryLater,
+    Step,
+    SubmitTask,
+    Submitted,
+    decode,
+)
+from hub.contract.capabilities import Connected
+from hub.model import Menu, Money, Store, zero
+
+VERSION = "2025-08-20"
+_HEADERS = {"Square-Version": VERSION, "Content-Type": "application/json"}
+_TYPES = "ITEM,ITEM_VARIATION,CATEGORY,MODIFIER_LIST,MODIFIER,TAX,DISCOUNT,IMAGE"
+EARLIER = timedelta(minutes=5)
+"""Clocks differ: a search window begins this much before the first send."""
+
+
+def _request(method: str, path: str, operation: str, body: object = None, query: dict[str, str] | None = None) -> Request:
+    encoded = msgspec.json.encode(body) if body is not None else b""
+    return Request(method, path, operation, body=encoded, query=query or {}, headers=_HEADERS)
+
+
+class Square:
+    """One seller's connection."""
+
+    def __init__(self, facts: Facts, connection: Connected, http: Http) -> None:
+        self._facts, self._connection, self._http = facts, connection, http
+        self._kind = str(connection.settings.get("fulfillment", "PICKUP"))
+
+    def failure(self, operation: str, response: Response) -> Exception | None:
+        """Name Square's error codes; the rest is the shared table's."""
+        status = response.status
+        if status < 400:
+            return None
+        problem = _problem(response)
+        code, detail = problem.code, f"{problem.detail} {problem.field}".strip()[:300]
+        message = f"{operation}: {code or status}"
+        if code == "ACCESS_TOKEN_REVOKED":
+            return AuthRevoked(message, code=code, detail=detail, status=status)
+        if operation == "token" and status in (400, 401, 403):
+            return AuthRevoked(message, code=code, detail=detail, status=status)
+        if status == 401:
+            return AuthExpired(message, code=code, detail=detail, status=status)
+        if status == 403:
+            return Misconfigured(message, code=code, detail=detail, status=status)
+        if status == 429:
+            return RateLimited(message, after=_seconds(response), scope="app", code=code, detail=detail)
+        if status == 404 or code == "NOT_FOUND":
+            return NotFound(message, code=code, detail=detail, status=status)
+        if status == 409 or code in ("VERSION_MISMATCH", "CONFLICT"):
+            return RetryLater(message, after=0.2, code=code, detail=detail, status=status)
+        if 400 <= status < 500:
+            return Rejected(f"{message} {detail}".strip(), code=code, detail=detail, status=status)
+        return None
+
+    def read_step(self, step: str, response: Response) -> Done:
+        """Keep what later steps need: the order's id, total and version, the payment's id."""
+        if step == "payment" and b'"payment"' in response.body:
+            return Done(decode(response.body, models.PaymentAnswer).payment.id)
+        if step.startswith("refund"):
+            return Done(decode(response.body, models.RefundAnswer).refund.id)
+        return _order_done(decode(response.body, models.OrderAnswer).order)
+
+    async def test(self) -> str:
+        """List the seller's locations."""
+        stores = await self.list_stores()
+        return f"{len(stores)} locations"
+
+    async def list_stores(self) -> Sequence[Store]:
+        """The seller's locations."""
+        response = await self._http.read(_request("GET", "/v2/locations", "list_locations"))
+        found: models.LocationList = decode(response.body, models.LocationList)
+        return [Store(s.id, s.name, s.currency, s.timezone, s.country, s.status == "ACTIVE") for s in found.locations]
+
+    async def read_menu(self, location_ref: str) -> Menu:
+        """The catalog, every page, as seen at one location."""
+        store = next((s for s in await self.list_stores() if s.ref == location_ref), None)
+        if store is None:
+            raise Misconfigured(f"the seller has no location {location_ref}")
+        objects: list[models.CatalogObject] = []
+        cursor = ""
+        while True:
+            query = {"types": _TYPES} | ({"cursor": cursor} if cursor else {})
+            response = await self._http.read(_request("GET", "/v2/catalog/list", "list_catalog", query=query))
+            page: models.CatalogPage = decode(response.body, models.CatalogPage)
+            objects += page.objects
+            cursor = page.cursor or ""
+            if not cursor:
+                return menu_from(objects, location_ref, store.currency)
+
+    async def submit(self, task: SubmitTask, done: Mapping[str, Done]) -> Step | Submitted:
+        """The order first, then its payment: only a paid order shows at the POS."""
+        made, lost, adjustment = draft(task, self._kind)
+        if "order" not in done:
+            key = task.key("order")
+            body = {"idempotency_key": key, "order": made}
+            return Step("order", _request("POST", "/v2/orders", "create_order", body), Repeat.KEY, key)
+        order = done["order"]
+        whole = Money(int(order.data["total"]), str(order.data["currency"]))
+        if "payment" not in done:
+            return self._payment(task, order, whole)
+        return Submitted(order.vendor_ref, whole, lost, adjustment)
+
+    def _payment(self, task: SubmitTask, order: Done, whole: Money) -> Step:
+        key, sold = task.key("payment"), task.order
+        if not whole.amount:
+            body: dict[str, object] = {"idempotency_key": key, "order_version": order.data["version"], "payment_ids": []}
+            path = f"/v2/orders/{order.vendor_ref}/pay"
+            return Step("payment", _request("POST", path, "pay_order", body), Repeat.KEY, key)
+        body = {
+            "idempotency_key": key,
+            "amount_money": models.Money(whole.amount, whole.currency),
+            "order_id": order.vendor_ref,
+            "location_id": task.location_ref,
+            "reference_id": task.reference[:40],
+        }
+        tip = sold.merchant_tip()
+        if tip:
+            body["tip_money"] = models.Money(tip.amount, tip.currency)
+        if any(payment.kind == "cash" for payment in sold.payments):
+            body["source_id"] = "CASH"
+            body["cash_details"] = {"buyer_supplied_money": models.Money(whole.amount + tip.amount, whole.currency)}
+        else:
+            body["source_id"] = "EXTERNAL"
+            body["external_details"] = {
+                "type": "EXTERNAL",
+                "source": sold.platform[:255],
+                "source_id": sold.platform_order_id[:255],
+            }
+        return Step("payment", _request("POST", "/v2/payments", "create_payment", body), Repeat.KEY, key)
+
+    async def find(self, task: SubmitTask, step: str, since: datetime) -> Done | None:
+        """Search the location's orders since then for our reference."""
+        for order in await self._search(task.location_ref, since - EARLIER):
+            if order.reference_id == task.reference:
+                if step == "payment":
+                    paid = next((t.payment_id or t.id for t in order.tenders), None)
+                    return Done(paid) if paid else None
+                return _order_done(order)
+        return None
+
+    async def order(self, pos_order_id: str) -> PosOrder:
+        """One order."""
+        return _pos_order(await self._read(pos_order_id))
+
+    async def open_orders(self, location_ref: str, since: datetime) -> Sequence[PosOrder]:
+        """The location's orders since then."""
+        return [_pos_order(order) for order in await self._search(location_ref, since)]
+
+    async def _read(self, pos_order_id: str) -> models.Order:
+        response = await self._http.read(_request("GET", f"/v2/orders/{pos_order_id}", "get_order"))
+        answer: models.OrderAnswer = decode(response.body, models.OrderAnswer)
+        return answer.order
+
+    async def _search(self, location_ref: str, since: datetime) -> list[models.Order]:
+        found: list[models.Order] = []
+        cursor = ""
+        start = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        query = {
+            "filter": {"date_time_filter": {"created_at": {"start_at": start}}},
+            "sort": {"sort_field": "CREATED_AT", "sort_order": "DESC"},
+        }
+        while True:
+            body = {"location_ids": [location_ref], "query": query, "limit": 500} | ({"cursor": cursor} if cursor else {})
+            response = await self._http.read(_request("POST", "/v2/orders/search", "search_orders", body))
+            page: models.OrderList = decode(response.body, models.OrderList)
+            found += page.orders
+            cursor = page.cursor or ""
+            if not cursor:
+                return found
+
+    async def cancel(self, task: CancelTask, done: Mapping[str, Done]) -> Step | Cancelled | CannotCancel:
+        """Give the money back first, then take the fulfilment away."""
+        order = await self._read(task.pos_order_id)
+        if order.state == "CANCELED":
+            return Cancelled()
+        number = 0
+        for tender in order.tenders:
+            payment = await self._payment_of(tender)
+            left = payment.total_money.amount - payment.refunded_money.amount
+            number += 1
+            name = f"refund{number}"
+            if left <= 0 or name in done:
+                continue
+            key = task.key(name)
+            body = {
+                "idempotency_key": key,
+                "payment_id": payment.id,
+                "amount_money": models.Money(left, payment.total_money.currency),
+                "reason": task.reason[:192],
+            }
+            return Step(name, _request("POST", "/v2/refunds", "refund", body), Repeat.KEY, key)
+        open_ones = [f for f in order.fulfillments if f.state not in ("CANCELED", "FAILED", "COMPLETED")]
+        if "cancel" in done or not open_ones:
+            return Cancelled()
+        if order.state == "COMPLETED":
+            return CannotCancel("the order is completed")
+        change: dict[str, object] = {
+            "version": order.version,
+            "location_id": order.location_id,
+            "fulfillments": [{"uid": each.uid, "state": "CANCELED"} for each in open_ones],
+        }
+        if not order.tenders:
+            change["state"] = "CANCELED"
+        request = _request("PUT", f"/v2/orders/{order.id}", "update_order", {"order": change})
+        return Step("cancel", request, Repeat.NATURAL)
+
+    async def _payment_of(self, tender: models.Tender) -> models.Payment:
+        path = f"/v2/payments/{tender.payment_id or tender.id}"
+        response = await self._http.read(_request("GET", path, "get_payment"))
+        answer: models.PaymentAnswer = decode(response.body, models.PaymentAnswer)
+        return answer.payment
+
+
+def _order_done(order: models.Order) -> Done:
+    data = {"total": order.total_money.amount, "currency": order.total_money.currency, "version": order.version}
+    return Done(order.id, data)
+
+
+def _pos_order(order: models.Order) -> PosOrder:
+    whole = order.total_money
+    money = Money(whole.amount, whole.currency) if whole.currency else zero("USD")
+    return PosOrder(order.id, order.reference_id or "", state_of(order), str(order.version), money)
+
+
+def _problem(response: Response) -> models.VendorProblem:
+    try:
+        found = msgspec.json.decode(response.body, type=models.Problems)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return models.VendorProblem()
+    return found.errors[0] if found.errors else models.VendorProblem()
+
+
+def _seconds(response: Response) -> float | None:
+    text = response.headers.get("retry-after", "")
+    return float(text) if text.replace(".", "", 1).isdigit() else None

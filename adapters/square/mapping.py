@@ -1,0 +1,198 @@
+"""The hub's order into Square's, and Square's states back. Pure functions.
+
+The channel's totals are law. Square adds up lines, modifiers, discounts and service charges by itself, so every price is given,
+a tax that the merchant remits becomes a service charge of its name (Square takes no fixed tax amounts), and what is then left over
+is one named adjustment. Catalog taxes and automatic discounts are switched off.
+"""
+
+from datetime import UTC
+from decimal import Decimal
+
+from adapters.square import models
+from hub.contract import SubmitTask
+from hub.model import Line, Modifier, Money, NotCarried, Order, OrderState
+
+REFERENCE, TICKET, LINE_NOTE, NOTE = 40, 30, 2000, 500
+ADJUSTMENT = "Channel adjustment"
+
+_FULFILLMENT_STATES = {
+    "PROPOSED": OrderState.RECEIVED,
+    "RESERVED": OrderState.ACCEPTED,
+    "PREPARED": OrderState.READY,
+    "COMPLETED": OrderState.PICKED_UP,
+    "CANCELED": OrderState.CANCELLED,
+    "FAILED": OrderState.CANCELLED,
+}
+
+
+def state_of(order: models.Order) -> OrderState:
+    """The hub's state: the order's own end first, else its fulfilment's; an unknown one is read as open."""
+    if order.state == "CANCELED":
+        return OrderState.CANCELLED
+    if order.state == "COMPLETED":
+        return OrderState.COMPLETED
+    for fulfillment in order.fulfillments:
+        return _FULFILLMENT_STATES.get(fulfillment.state or "", OrderState.RECEIVED)
+    return OrderState.RECEIVED
+
+
+def _money(money: Money) -> models.Money:
+    return models.Money(money.amount, money.currency)
+
+
+class _Cut:
+    """Cuts texts to their limits and remembers what was cut."""
+
+    def __init__(self) -> None:
+        self.lost: list[NotCarried] = []
+
+    def __call__(self, field: str, text: str, limit: int) -> str:
+        if len(text) <= limit:
+            return text
+        self.lost.append(NotCarried(field, f"Square holds {limit} characters of it"))
+        return text[: limit - 1] + "…"
+
+
+def _product(task: SubmitTask, plu: str, identifier: str) -> str | None:
+    return task.products.get(plu or identifier) or task.products.get(identifier)
+
+
+def _flat(task: SubmitTask, modifiers: tuple[Modifier, ...], times: int, prefix: str, cut: _Cut) -> list[models.Modifier]:
+    # Square multiplies a modifier's quantity by the line's; nesting it does not know.
+    found: list[models.Modifier] = []
+    for modifier in modifiers:
+        if modifier.removed:
+            continue
+        quantity = modifier.quantity * times
+        product = None if prefix else _product(task, modifier.plu, modifier.id)
+        name = f"{prefix}{modifier.name}"
+        found.append(
+            models.Modifier(
+                catalog_object_id=product,
+                name=None if product else cut(f"modifier {modifier.id} name", name, 255),
+                base_price_money=_money(modifier.unit_price),
+                quantity=str(quantity),
+            )
+        )
+        if modifier.modifiers:
+            cut.lost.append(NotCarried(f"modifier {modifier.id} nesting", "Square has one level: options of it are named after it"))
+            found += _flat(task, modifier.modifiers, quantity, f"{name}: ", cut)
+    return found
+
+
+def _removed(modifiers: tuple[Modifier, ...]) -> list[str]:
+    return [f"NO {m.name}" for m in modifiers if m.removed] + [t for m in modifiers for t in _removed(m.modifiers)]
+
+
+def _line(task: SubmitTask, line: Line, number: int, cut: _Cut) -> models.LineItem:
+    product = _product(task, line.plu, line.id)
+    notes = [*_removed(line.modifiers), *([line.note] if line.note else [])]
+    if product is None:
+        notes.append(f"not on the menu ({line.plu or line.id})")
+    note = cut(f"line {line.id} note", "; ".join(notes), LINE_NOTE)
+    return models.LineItem(
+        uid=f"line-{number}",
+        quantity=str(line.quantity),
+        catalog_object_id=product,
+        name=None if product else cut(f"line {line.id} name", line.name, 512),
+        base_price_money=_money(line.unit_price),
+        note=note or None,
+        modifiers=tuple(_flat(task, line.modifiers, 1, "", cut)),
+    )
+
+
+def _charges(order: Order) -> list[models.ServiceCharge]:
+    given = [(charge.name or charge.kind, charge.amount) for charge in order.charges if charge.to == "merchant"]
+    given += [(tax.name, tax.amount) for tax in order.taxes if tax.remitted_by == "merchant" and not tax.inclusive]
+    return [
+        models.ServiceCharge(uid=f"charge-{number}", name=name[:512], amount_money=_money(amount))
+        for number, (name, amount) in enumerate(given)
+        if amount
+    ]
+
+
+def _discounts(order: Order) -> list[models.Discount]:
+    return [
+        models.Discount(uid=f"discount-{number}", name=(discount.name or "Discount")[:255], amount_money=_money(discount.amount))
+        for number, discount in enumerate(order.discounts)
+        if discount.funded_by == "merchant" and discount.amount
+    ]
+
+
+def square_total(lines: tuple[models.LineItem, ...], charges: list[models.ServiceCharge], discounts: list[models.Discount]) -> int:
+    """What Square will compute, in minor units."""
+    whole = 0
+    for line in lines:
+        each = line.base_price_money.amount if line.base_price_money else 0
+        for modifier in line.modifiers:
+            price = modifier.base_price_money.amount if modifier.base_price_money else 0
+            each += price * int(modifier.quantity or "1")
+        whole += each * int(Decimal(line.quantity))
+    return whole + sum(c.amount_money.amount for c in charges) - sum(d.amount_money.amount for d in discounts)
+
+
+def _fulfillment(order: Order, kind: str, cut: _Cut) -> models.Fulfillment:
+    parts = [order.platform, order.display_id]
+    if order.fulfilment.courier:
+        parts.append(f"courier: {order.fulfilment.courier}")
+    if order.fulfilment.include_cutlery is not None:
+        parts.append("cutlery: yes" if order.fulfilment.include_cutlery else "NO cutlery")
+    parts += [order.note, order.fulfilment.note]
+    recipient: dict[str, object] = {"display_name": order.customer.name or order.display_id or order.platform}
+    if order.customer.phone:
+        # A masked number is too long for Square's field with its code: the code goes into the note.
+        recipient["phone_number"] = order.customer.phone
+        if order.customer.phone_code:
+            parts.append(f"phone code {order.customer.phone_code}")
+    at = order.fulfilment.scheduled_for or order.fulfilment.ready_at
+    timing: dict[str, object] = {"schedule_type": "SCHEDULED" if order.fulfilment.scheduled_for else "ASAP"}
+    note = " · ".join(part for part in parts if part)
+    if kind == "DELIVERY":
+        if at is not None:
+            timing["deliver_at"] = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        details = {"recipient": recipient, **timing, "note": cut("order note", note, 550)}
+        details["external_delivery_id"] = order.platform_order_id[:50]
+        details["managed_delivery"] = order.fulfilment.kind == "delivery_by_platform"
+        return models.Fulfillment(type="DELIVERY", state="PROPOSED", delivery_details=details)
+    if at is not None:
+        timing["pickup_at"] = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if order.customer.address is not None:
+        cut.lost.append(NotCarried("customer.address", "a pick-up order has no address at Square"))
+    details = {"recipient": recipient, **timing, "note": cut("order note", note, NOTE)}
+    return models.Fulfillment(type="PICKUP", state="PROPOSED", pickup_details=details)
+
+
+def draft(task: SubmitTask, kind: str) -> tuple[models.OrderDraft, tuple[NotCarried, ...], str]:
+    """The order to create, what Square cannot hold, and the adjustment's amount in words ("" when there is none)."""
+    order, cut = task.order, _Cut()
+    lines = tuple(_line(task, line, number, cut) for number, line in enumerate(order.lines))
+    charges, discounts = _charges(order), _discounts(order)
+    left = order.merchant_total().amount - square_total(lines, charges, discounts)
+    if left > 0:
+        amount = models.Money(left, order.currency)
+        charges.append(models.ServiceCharge(uid="adjustment", name=ADJUSTMENT, amount_money=amount))
+    elif left < 0:
+        amount = models.Money(-left, order.currency)
+        discounts.append(models.Discount(uid="adjustment", name=ADJUSTMENT, amount_money=amount))
+    if any(discount.funded_by == "platform" for discount in order.discounts):
+        cut.lost.append(NotCarried("discounts funded by the platform", "they do not lower what the merchant is owed"))
+    if any(charge.to == "platform" for charge in order.charges):
+        cut.lost.append(NotCarried("charges owed to the platform", "recorded in the hub only"))
+    if any(tip.to == "courier" for tip in order.tips):
+        cut.lost.append(NotCarried("courier's tip", "recorded in the hub only"))
+    if any(tax.remitted_by == "platform" for tax in order.taxes):
+        cut.lost.append(NotCarried("taxes remitted by the platform", "recorded in the hub only"))
+    made = models.OrderDraft(
+        location_id=task.location_ref,
+        reference_id=task.reference[:REFERENCE],
+        source={"name": order.platform},
+        ticket_name=cut("ticket name", f"{order.platform} {order.display_id}".strip(), TICKET),
+        line_items=lines,
+        fulfillments=(_fulfillment(order, kind, cut),),
+        discounts=tuple(discounts),
+        service_charges=tuple(charges),
+        metadata={"platform_order_id": order.platform_order_id[:255]},
+        pricing_options={"auto_apply_taxes": False, "auto_apply_discounts": False},
+    )
+    words = f"{ADJUSTMENT}: {Money(left, order.currency).decimal()} {order.currency}" if left else ""
+    return made, tuple(cut.lost), words

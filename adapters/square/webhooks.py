@@ -1,0 +1,63 @@
+"""Square's calls to us: signed over the registered address and the raw body, one subscription a connection."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from adapters.square.models import Event
+from hub.contract import Answer, Fact, IngressRequest, Lane, Malformed
+
+_DECODER = msgspec.json.Decoder(Event)
+_ORDERS = frozenset({"order.created", "order.updated", "order.fulfillment.updated"})
+
+
+class SquareIngress:
+    """Verify and read."""
+
+    def signed(self, request: IngressRequest, secrets: Sequence[str]) -> bool:
+        """Base64 HMAC-SHA256 of address and body, with the subscription's signature key."""
+        given = request.headers.get("x-square-hmacsha256-signature", "")
+        message = request.url.encode() + request.body
+        found = False
+        for secret in secrets:
+            wanted = base64.b64encode(hmac.new(secret.encode(), message, hashlib.sha256).digest()).decode()
+            found |= hmac.compare_digest(wanted, given)
+        return found
+
+    def facts(self, request: IngressRequest) -> Sequence[Fact]:
+        """One fact a call."""
+        try:
+            event = _DECODER.decode(request.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Malformed(str(error)) from error
+        if event.type in _ORDERS:
+            order, version = _order(event)
+            if order:
+                return (Fact("pos_order.changed", f"order/{order}", f"order/{order}/changed/{version}"),)
+        if event.type == "catalog.version.updated":
+            return (Fact("menu.changed", "sync/menu", f"menu/{event.event_id}", lane=Lane.MENU),)
+        if event.type == "oauth.authorization.revoked":
+            return (Fact("connection.revoked", "connection/self", f"revoked/{event.event_id}"),)
+        return (Fact("noted", f"event/{event.event_id}", f"event/{event.event_id}", lane=Lane.BULK),)
+
+    def stored(self, facts: Sequence[Fact]) -> Answer:
+        """200."""
+        return Answer(200, b"{}")
+
+    def refused(self, reason: Literal["unknown_store", "bad_signature", "malformed", "not_stored"]) -> Answer:
+        """Square repeats everything but 2xx for a day."""
+        status = {"unknown_store": 404, "bad_signature": 401, "malformed": 400, "not_stored": 503}[reason]
+        return Answer(status, msgspec.json.encode({"errors": [{"code": reason}]}))
+
+
+def _order(event: Event) -> tuple[str, str]:
+    record: Any = event.data.get("object")
+    inner: Any = next(iter(record.values()), {}) if isinstance(record, dict) and record else {}
+    found = inner.get("order_id") if isinstance(inner, dict) else None
+    version = inner.get("version", event.event_id) if isinstance(inner, dict) else event.event_id
+    state = inner.get("state", "") if isinstance(inner, dict) else ""
+    return str(found or event.data.get("id") or ""), f"{version}/{event.type.removeprefix('order.')}/{state}"
