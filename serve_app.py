@@ -1,0 +1,170 @@
+"""Serve's applications: `api` (webhooks, HTTP API, health, metrics) and `live` (the WebSocket stream), and how they are deployed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import redis.asyncio
+from ray import serve
+from ray.serve.config import HTTPOptions
+from ray.serve.schema import LoggingConfig
+
+from actors.connectivity import tester
+from actors.owners import RayOwners
+from actors.process import configure
+from hub.api.app import build_api
+from hub.api.context import ApiContext
+from hub.contract import InstalledProviders
+from hub.database.migrate import pending
+from hub.database.pool import Database
+from hub.events.feed import Feeds
+from hub.events.stream import Live, LiveContext
+from hub.ingress import Flusher, Ingress, IngressContext, keep_day_key
+from hub.ingress.handler import PREFIX
+from hub.ingress.replies import Receive, Scope, Send
+from hub.observe.operations import (
+    Operations,
+    OperationsContext,
+    migrations_check,
+    owners_check,
+    postgres_check,
+    redis_check,
+)
+from hub.settings import Settings
+from hub.vault import BodyVault
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+API, LIVE = "api", "live"
+STREAM = "/api/v1/stream"
+WAITING_REQUESTS = 2000
+
+
+class Lazily:
+    """An ASGI app that is built inside the replica's event loop, by its first request, once."""
+
+    def __init__(self, build: Callable[[], Awaitable[App]]) -> None:
+        self._build = build
+        self._app: App | None = None
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a call on; lifespan events are answered here."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        app = self._app
+        if app is None:
+            async with self._lock:
+                if self._app is None:
+                    self._app = await self._build()
+                app = self._app
+        await app(scope, receive, send)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def build_api_app() -> App:
+    """The `api` app: webhooks before everything else, since they are many and short."""
+    return Lazily(_build_api)
+
+
+async def _build_api() -> App:
+    settings = Settings.load()
+    configure(settings)
+    database = await Database(settings.database_url, application="hub api", least=1, most=8).open()
+    master = settings.open_master_keys()
+    providers = InstalledProviders()
+    owners = RayOwners()
+    flusher = Flusher(settings.database_url, owners).start()
+    ingress = Ingress(
+        IngressContext(
+            providers=providers,
+            database=database,
+            master=master,
+            bodies=BodyVault(master, keep_day_key(database)),
+            flusher=flusher,
+            public_url=settings.registered_url,
+            body_limit=settings.max_body_bytes,
+        )
+    )
+    hints = redis.asyncio.Redis.from_url(settings.redis_url, socket_timeout=2) if settings.redis_url else None
+    helpful = {"owners": owners_check(database)}
+    if hints is not None:
+        helpful["redis"] = redis_check(hints.ping)
+    operations = Operations(
+        OperationsContext(
+            database=database,
+            vital={
+                "postgres": postgres_check(database),
+                "schema": migrations_check(lambda: pending(settings.database_url)),
+            },
+            helpful=helpful,
+            metrics_token=settings.metrics_token,
+            trust_loopback=settings.host in ("127.0.0.1", "::1"),
+        )
+    )
+    context = ApiContext(
+        database=database,
+        master=master,
+        owners=owners,
+        providers=providers,
+        settings=settings,
+        tester=tester(settings, database, master, providers),
+        redis=hints,
+    )
+    api: Any = build_api(context)
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if path.startswith(PREFIX) and scope["type"] == "http":
+            await ingress(scope, receive, send)
+        elif path.startswith("/health/") or path == "/metrics":
+            await operations(scope, receive, send)
+        else:
+            await api(scope, receive, send)
+
+    return dispatch
+
+
+def build_live_app() -> App:
+    """The `live` app."""
+    return Lazily(_build_live)
+
+
+async def _build_live() -> App:
+    settings = Settings.load()
+    configure(settings)
+    database = await Database(settings.database_url, application="hub live", least=1, most=4).open()
+    hints = redis.asyncio.Redis.from_url(settings.redis_url) if settings.redis_url else None
+    feeds = Feeds(database, hints).start()
+    return Live(LiveContext(database, settings.open_master_keys(), feeds))
+
+
+def deploy(settings: Settings) -> None:
+    """Start Serve on the settings' address and run both apps with fixed replica counts; harmless when they run."""
+    quiet = LoggingConfig(enable_access_log=False, log_level="WARNING")
+    serve.start(http_options=HTTPOptions(host=settings.host, port=settings.port), logging_config=quiet)
+
+    def made(name: str, build: Callable[[], App], replicas: int, ongoing: int) -> Any:
+        deployment = serve.deployment(
+            name=name,
+            num_replicas=replicas,
+            max_ongoing_requests=ongoing,
+            max_queued_requests=WAITING_REQUESTS,
+            ray_actor_options={"num_cpus": 0},
+            graceful_shutdown_timeout_s=10,
+            graceful_shutdown_wait_loop_s=0.5,
+            logging_config=quiet,
+        )
+        return deployment(serve.ingress(build)(type(name, (), {})))
+
+    # A WebSocket holds one of its replica's places for as long as it lives.
+    serve.run(made(API, build_api_app, settings.api_replicas, 1000).bind(), name=API, route_prefix="/", blocking=False)
+    serve.run(made(LIVE, build_live_app, settings.live_replicas, 20_000).bind(), name=LIVE, route_prefix=STREAM, blocking=False)
