@@ -151,7 +151,7 @@ class Consumers(Sandbox):
             raise ControlError(400, f"state is one of {', '.join(_COURIER)}")
         if placed.kind == "PICKUP" or placed.state not in {"ACCEPTED", "HANDED_OFF"}:
             raise ControlError(409, f"order {order} is {placed.kind} and {placed.state}: no courier moves")
-        courier: Json = {"name": "Courier", "vehicle": {"type": "BICYCLE"}}
+        courier: Json = {"name": {"display_name": "Courier"}, "vehicle": {"type": "CAR"}}
         if "lat" in body or "lng" in body:
             courier["current_location"] = {"latitude": str(body.get("lat", "")), "longitude": str(body.get("lng", ""))}
         placed.courier = {"status": state, "delivery_partner": courier}

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from adapters._sandbox.calls import Answer, Json, Refused
+from adapters._sandbox.calls import Json, Refused
+from adapters.ubereats._sandbox_checks import refuse
 
 _DEEPEST = 6
 _DAYS = frozenset({"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"})
@@ -19,11 +20,6 @@ _ITEM_FIELDS = frozenset(
     }
 )
 _GROUP_FIELDS = frozenset({"id", "title", "external_data", "modifier_options", "quantity_info", "display_type"})
-
-
-def refuse(code: str, message: str, status: int = 400) -> Refused:
-    """A refusal with Uber's error body."""
-    return Refused(Answer(status, {"code": code, "message": message, "metadata": {}}), f"{code}: {message}")
 
 
 def _bad(at: str, problem: str) -> Refused:

@@ -343,5 +343,5 @@ def _payment(placed: Placed, breakdown: list[Json]) -> Json:
             }
         ]
         detail["promotions"]["order_total_excluding_promos"] = purse.summary(money.total + money.promotion, tax)
-    remittance = [{"entity": money.remitted_by, "type": "TAX", "amount": purse.amount(tax)}] if tax else []
+    remittance = [{"entity": money.remitted_by, "type": "SUBTOTAL", "amount": purse.amount(tax)}] if tax else []
     return {"payment_detail": detail, "tax_reporting": {"remittance_info": remittance}}

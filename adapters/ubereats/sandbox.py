@@ -1,59 +1,26 @@
 """Uber Eats, simulated: the order suite (1.0.0), menus, store status, tokens and signed webhooks of one partner app."""
 
-import base64
 import hashlib
 import hmac
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
-from adapters._sandbox.calls import Answer, Call, Json, Route, seconds, timestamp
+from adapters._sandbox.calls import Answer, Call, Json, Route, timestamp
 from adapters._sandbox.vendor import Failure
 from adapters._sandbox.webhooks import Attempt
 from adapters.ubereats._sandbox_access import Tokens, unauthorized
+from adapters.ubereats._sandbox_checks import fields, moment, names, page_token, position_of, reason_of, refuse
 from adapters.ubereats._sandbox_consumers import Consumers
-from adapters.ubereats._sandbox_menu import Menu, check_price, check_suspension, refuse
+from adapters.ubereats._sandbox_menu import Menu, check_price, check_suspension
 from adapters.ubereats._sandbox_orders import ENDED, Placed
 
 _PAGE = 50
-_REASONS = frozenset(
-    {
-        *("ITEM_ISSUE", "KITCHEN_CLOSED", "CUSTOMER_CALLED_TO_CANCEL", "RESTAURANT_TOO_BUSY", "ORDER_VALIDATION", "STORE_CLOSED"),
-        *(
-            "TECHNICAL_FAILURE",
-            "POS_NOT_READY",
-            "POS_OFFLINE",
-            "CAPACITY",
-            "ADDRESS",
-            "SPECIAL_INSTRUCTIONS",
-            "PRICING",
-            "UNKNOWN",
-            "OTHER",
-        ),
-        *("ITEM_AVAILABILITY", "MISSING_ITEM", "MISSING_INFO", "OUT_OF_ITEMS", "CANNOT_COMPLETE_CUSTOMER_NOTE"),
-    }
-)
 _PARTS = frozenset({"carts", "deliveries", "payment"})
 _STATES = frozenset({"OFFERED", "ACCEPTED", "HANDED_OFF", "SUCCEEDED", "FAILED"})
 _STATUSES = frozenset({"SCHEDULED", "ACTIVE", "COMPLETED"})
-
-
-def _fields(body: Json, **kinds: type | tuple[type, ...]) -> None:
-    """Refuse unknown fields and wrong types; null counts as absent."""
-    for name, value in body.items():
-        if name not in kinds:
-            raise refuse("invalid_request", f"unknown field {name}")
-        if value is not None and (not isinstance(value, kinds[name]) or (isinstance(value, bool) and kinds[name] is not bool)):
-            raise refuse("invalid_request", f"{name} has the wrong type")
-
-
-def _moment(value: Any, name: str) -> float:
-    try:
-        return seconds(value)
-    except (TypeError, ValueError) as error:
-        raise refuse("invalid_request", f"{name} is not an RFC 3339 time") from error
 
 
 class UberEatsSandbox(Consumers):
@@ -221,12 +188,12 @@ class UberEatsSandbox(Consumers):
         size = query.get("page_size", str(_PAGE))
         if not size.isdigit() or not 1 <= int(size) <= _PAGE:
             raise refuse("invalid_request", f"page_size is from 1 to {_PAGE}")
-        states = self._names(query.get("state"), _STATES, "state")
-        statuses = self._names(query.get("status"), _STATUSES, "status")
-        start = _moment(query["start_time"], "start_time") if query.get("start_time") else 0
-        end = _moment(query["end_time"], "end_time") if query.get("end_time") else float("inf")
+        states = names(query.get("state"), _STATES, "state")
+        statuses = names(query.get("status"), _STATUSES, "status")
+        start = moment(query["start_time"], "start_time") if query.get("start_time") else 0
+        end = moment(query["end_time"], "end_time") if query.get("end_time") else float("inf")
         here = self._by_store[store["id"]]
-        position = self._position(query.get("next_page_token", ""), len(here))
+        position = position_of(query.get("next_page_token", ""), len(here))
         page: list[Json] = []
         while position and len(page) < int(size):
             position -= 1
@@ -235,29 +202,7 @@ class UberEatsSandbox(Consumers):
                 position = 0
             elif placed.created < end and (not states or placed.state in states) and (not statuses or placed.status in statuses):
                 page.append(placed.shown(set()))
-        token = base64.urlsafe_b64encode(f"before {position}".encode()).decode() if position else ""
-        return Answer(200, {"data": page, "pagination_data": {"page_size": len(page), "next_page_token": token}})
-
-    @staticmethod
-    def _names(text: str | None, known: frozenset[str], name: str) -> set[str]:
-        wanted = {each for each in (text or "").split(",") if each}
-        if wanted - known:
-            raise refuse("invalid_request", f"{name} is of {', '.join(sorted(known))}")
-        return wanted
-
-    @staticmethod
-    def _position(token: str, count: int) -> int:
-        """Where a page begins: newest first, so it counts down; a token stays right when orders are added."""
-        if not token:
-            return count
-        try:
-            word, _, digits = base64.urlsafe_b64decode(token.encode()).decode().partition(" ")
-            position = int(digits)
-        except ValueError as error:
-            raise refuse("invalid_request", "next_page_token is not one of ours") from error
-        if word != "before" or not 0 <= position <= count:
-            raise refuse("invalid_request", "next_page_token is not one of ours")
-        return position
+        return Answer(200, {"data": page, "pagination_data": {"page_size": len(page), "next_page_token": page_token(position)}})
 
     @staticmethod
     def _conflict(placed: Placed, wanted: str) -> None:
@@ -268,9 +213,9 @@ class UberEatsSandbox(Consumers):
 
     def _accept(self, call: Call) -> Answer:
         placed, body = self._managed(call), self._body(call)
-        _fields(body, ready_for_pickup_time=str, external_reference_id=str, accepted_by=str, order_pickup_instructions=str)
+        fields(body, ready_for_pickup_time=str, external_reference_id=str, accepted_by=str, order_pickup_instructions=str)
         if body.get("ready_for_pickup_time"):
-            _moment(body["ready_for_pickup_time"], "ready_for_pickup_time")
+            moment(body["ready_for_pickup_time"], "ready_for_pickup_time")
         if placed.state != "OFFERED":
             self._conflict(placed, "accepted")
         placed.external_id = body.get("external_reference_id") or ""
@@ -280,20 +225,10 @@ class UberEatsSandbox(Consumers):
         placed.move("ACCEPTED", time.time())
         return Answer(204)
 
-    @staticmethod
-    def _reason(body: Json, name: str) -> Json:
-        reason = body.get(name)
-        if not isinstance(reason, dict):
-            raise refuse("invalid_request", f"{name} is a required object")
-        _fields(reason, info=str, type=str, item_ids=list, client_error_code=(str, int), item_metadata=dict)
-        if reason.get("type") not in _REASONS:
-            raise refuse("invalid_request", f"{name}.type is one of {', '.join(sorted(_REASONS))}")
-        return reason
-
     def _deny(self, call: Call) -> Answer:
         placed, body = self._managed(call), call.json()
-        _fields(body, deny_reason=dict)
-        reason = self._reason(body, "deny_reason")
+        fields(body, deny_reason=dict)
+        reason = reason_of(body, "deny_reason")
         if not reason.get("info"):
             raise refuse("invalid_request", "deny_reason.info is required")
         if placed.state != "OFFERED":
@@ -303,8 +238,8 @@ class UberEatsSandbox(Consumers):
 
     def _cancel(self, call: Call) -> Answer:
         placed, body = self._managed(call), self._body(call)
-        _fields(body, cancellation_reason=dict)
-        reason = self._reason(body, "cancellation_reason") if body else {"type": "OTHER"}
+        fields(body, cancellation_reason=dict)
+        reason = reason_of(body, "cancellation_reason") if body else {"type": "OTHER"}
         if placed.state in ENDED:
             raise refuse("not_found", f"order {placed.id} has ended", 404)
         self._fail(placed, "CANCELED", "MERCHANT", f"{reason['type']}: {reason.get('info', '')}")
@@ -312,7 +247,7 @@ class UberEatsSandbox(Consumers):
 
     def _ready(self, call: Call) -> Answer:
         placed = self._managed(call)
-        _fields(self._body(call))
+        fields(self._body(call))
         if placed.state != "ACCEPTED" or placed.preparation == "READY_FOR_HANDOFF":
             self._conflict(placed, "ready")
         placed.preparation = "READY_FOR_HANDOFF"
@@ -321,8 +256,8 @@ class UberEatsSandbox(Consumers):
 
     def _ready_time(self, call: Call) -> Answer:
         placed, body = self._managed(call), call.json()
-        _fields(body, ready_for_pickup_time=str)
-        _moment(body.get("ready_for_pickup_time"), "ready_for_pickup_time")
+        fields(body, ready_for_pickup_time=str)
+        moment(body.get("ready_for_pickup_time"), "ready_for_pickup_time")
         if placed.state != "ACCEPTED":
             self._conflict(placed, "given another ready time")
         placed.ready_at = body["ready_for_pickup_time"]
@@ -342,7 +277,7 @@ class UberEatsSandbox(Consumers):
         item = self._menus[store].items.get(call.params["id"])
         if item is None:
             raise refuse("not_found", f"no item {call.params['id']}", 404)
-        _fields(body, price_info=dict, suspension_info=dict, menu_type=str)
+        fields(body, price_info=dict, suspension_info=dict, menu_type=str)
         if body.get("price_info") is not None:
             check_price(body["price_info"], "price_info")
         if body.get("suspension_info") is not None:
@@ -359,8 +294,9 @@ class UberEatsSandbox(Consumers):
 
     def _list_stores(self, call: Call) -> Answer:
         stores = list(self._stores.values())
-        position = int(call.query.get("next_page_token") or 0)
-        size = int(call.query.get("page_size") or _PAGE)
+        if not all(call.query.get(name, "0").isdigit() for name in ("next_page_token", "page_size")):
+            raise refuse("invalid_request", "page_size and next_page_token are numbers")
+        position, size = int(call.query.get("next_page_token", 0)), int(call.query.get("page_size", 0)) or _PAGE
         token = str(position + size) if position + size < len(stores) else ""
         page = [self._about(each) for each in stores[position : position + size]]
         return Answer(200, {"data": page, "pagination_data": {"next_page_token": token}})
@@ -376,20 +312,25 @@ class UberEatsSandbox(Consumers):
 
     def _set_status(self, call: Call) -> Answer:
         store, body = self._store(call), call.json()
-        _fields(body, status=str, paused_until=str, is_offline_until=str, reason=str)
+        fields(body, status=str, paused_until=str, is_offline_until=str, reason=str)
         status = {"PAUSED": "OFFLINE"}.get(body.get("status", ""), body.get("status"))
         if status not in {"ONLINE", "OFFLINE"}:
             raise refuse("invalid_request", "status is ONLINE, OFFLINE or PAUSED")
         until = body.get("is_offline_until") or body.get("paused_until") or ""
         if until:
-            _moment(until, "is_offline_until")
+            self.later(moment(until, "is_offline_until") - time.time(), lambda: self._reopen(store, until))
         reason = "" if status == "ONLINE" else "PAUSED_BY_API_INTEGRATION"
         store.update(status=status, offline_until=until, offline_reason=reason)
         return Answer(204)
 
+    @staticmethod
+    def _reopen(store: Json, until: str) -> None:
+        if store["offline_until"] == until:
+            store.update(status="ONLINE", offline_until="", offline_reason="")
+
     def _prep_time(self, call: Call) -> Answer:
         store, body = self._store(call), call.json()
-        _fields(body, default_prep_time=int)
+        fields(body, default_prep_time=int)
         if not 0 < body.get("default_prep_time", 0) <= 10_800:
             raise refuse("invalid_request", "default_prep_time is seconds, up to 10800")
         store["prep_time_s"] = body["default_prep_time"]

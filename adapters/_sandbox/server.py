@@ -1,0 +1,169 @@
+"""Serve every vendor's sandbox on one port: `/<slug>/...` as the vendor, `/_control...` to steer it."""
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import json
+import math
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+import adapters
+from adapters._sandbox.calls import Answer, Call, Route
+from adapters._sandbox.control import add_control
+from adapters._sandbox.vendor import Sandbox
+from adapters._sandbox.webhooks import Sender
+
+_BODY_LIMIT = 32 * 1024 * 1024
+_GARBAGE = b'{"orders": [{"id": "\xff\xfe'
+
+
+def discover(seed: str | None = None) -> dict[str, Sandbox]:
+    """Make the sandbox of every adapter folder that has one; `seed` makes the ids they issue repeatable."""
+    found = {}
+    for folder in sorted(Path(adapters.__file__ or "").parent.glob("*/sandbox.py")):
+        sandbox: Sandbox = importlib.import_module(f"adapters.{folder.parent.name}.sandbox").SANDBOX(seed)
+        found[sandbox.slug] = sandbox
+    return found
+
+
+async def answer_call(sandbox: Sandbox, call: Call) -> tuple[Answer, bool]:
+    """Answer a vendor call under the fault switches; the second value says to hang up instead of answering."""
+    found = sandbox.router.find(call.method, call.path)
+    if found is None:
+        sandbox.calls["unknown"] += 1
+        sandbox.reject(call, "no such operation", injected=False)
+        return sandbox.failure("not_found", f"no {call.method} {call.path}"), False
+    route, call.params = found
+    sandbox.calls[route.operation] += 1
+    faults, subject = sandbox.faults, route.subject(call)
+    ordinal = faults.ordinal(route.operation, subject)
+    about = (route.operation, subject, ordinal)
+    if faults.switches.latency_ms:
+        await asyncio.sleep(faults.switches.latency_ms / 1000)
+    if (injected := _injected(sandbox, route, about)) is not None:
+        sandbox.reject(call, injected[0], injected=True)
+        return injected[1], False
+    answer = sandbox.handle(call, route)
+    if answer.status >= 400:
+        return answer, False
+    if faults.hits("timeout_after_effect", *about):
+        sandbox.reject(call, "timeout after effect", injected=True)
+        await asyncio.sleep(faults.switches.hold_ms / 1000)
+        return answer, True
+    if faults.hits("malformed", *about):
+        sandbox.reject(call, "malformed answer", injected=True)
+        return Answer(200, _GARBAGE), False
+    return answer, False
+
+
+def _injected(sandbox: Sandbox, route: Route, about: tuple[str, str, int]) -> tuple[str, Answer] | None:
+    """The failure the switches want instead of an effect: its reason and answer."""
+    if wait := sandbox.faults.over_rate():
+        limited = sandbox.failure("rate_limited", "too many requests")
+        return "rate limit", Answer(limited.status, limited.body, {**limited.headers, "Retry-After": str(math.ceil(wait))})
+    if sandbox.faults.hits("revoke", *about):
+        return "revoked", sandbox.failure("token_revoked", "the access was revoked")
+    if not route.open and sandbox.faults.hits("expire_tokens", *about):
+        return "token expired", sandbox.failure("token_expired", "the access token has expired")
+    if sandbox.faults.hits("error_rate", *about):
+        return "server error", sandbox.failure("error", "an internal error occurred")
+    return None
+
+
+def application(sandboxes: dict[str, Sandbox]) -> web.Application:
+    """The web application over these sandboxes."""
+
+    async def vendor(request: web.Request) -> web.StreamResponse:
+        sandbox = sandboxes.get(request.match_info["slug"])
+        if sandbox is None:
+            return web.json_response({"status": 404, "title": "Not Found", "detail": f"no sandbox at {request.path}"}, status=404)
+        call = Call(
+            method=request.method,
+            path="/" + request.match_info["path"],
+            query=dict(request.query),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await request.read(),
+        )
+        answer, hang_up = await answer_call(sandbox, call)
+        if hang_up and request.transport is not None:
+            request.transport.abort()
+        payload, kind = answer.payload()
+        return web.Response(status=answer.status, body=payload, headers={"Content-Type": kind, **answer.headers})
+
+    app = web.Application(client_max_size=_BODY_LIMIT)
+    add_control(app, sandboxes)
+    app.router.add_route("*", "/{slug:[a-z][a-z0-9-]*}/{path:.*}", vendor)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def running(
+    host: str = "127.0.0.1", port: int = 0, *, webhook_retry_scale: float = 0.05, seed: str | None = None
+) -> AsyncIterator[tuple[str, dict[str, Sandbox]]]:
+    """Serve fresh sandboxes for as long as the block lasts; yields the root URL and the sandboxes by slug."""
+    sandboxes = discover(seed)
+    senders = [Sender(sandbox, sandbox.faults, webhook_retry_scale) for sandbox in sandboxes.values()]
+    for sandbox, sender in zip(sandboxes.values(), senders, strict=True):
+        sandbox.attach(sender)
+    runner = web.AppRunner(application(sandboxes), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, backlog=1024).start()
+        yield f"http://{host}:{runner.addresses[0][1]}", sandboxes
+    finally:
+        for sender in senders:
+            await sender.close()
+        await runner.cleanup()
+
+
+async def serve(
+    host: str,
+    port: int,
+    *,
+    ready: Callable[[int], None] | None = None,
+    webhook_retry_scale: float = 0.05,
+    seed: str | None = None,
+) -> None:
+    """Serve the sandboxes until cancelled; `ready` is called with the port once it listens (port 0 takes a free one)."""
+    async with running(host, port, webhook_retry_scale=webhook_retry_scale, seed=seed) as (root, _):
+        if ready is not None:
+            ready(int(root.rpartition(":")[2]))
+        await asyncio.Event().wait()
+
+
+async def _serve_until_signal(options: argparse.Namespace) -> None:
+    def ready(port: int) -> None:
+        sys.stdout.write(json.dumps({"ready": True, "port": port}) + "\n")
+        sys.stdout.flush()
+
+    task = asyncio.ensure_future(
+        serve(options.host, options.port, ready=ready, webhook_retry_scale=options.webhook_retry_scale, seed=options.seed)
+    )
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the sandboxes from the command line until SIGTERM or SIGINT; prints one JSON line with the port when ready."""
+    parser = argparse.ArgumentParser(prog="python -m adapters._sandbox", description="The vendors' simulated side.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=9100, help="0 takes a free one")
+    parser.add_argument("--webhook-retry-scale", type=float, default=0.05, help="seconds of a vendor's retry schedule times this")
+    parser.add_argument("--seed", help="issue the same ids in every run")
+    options = parser.parse_args(argv)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve_until_signal(options))
+    except OSError as error:
+        sys.stderr.write(f"cannot listen on {options.host}:{options.port}: {error}\n")
+        return 1
+    return 0
