@@ -97,10 +97,14 @@ def _launch(settings: Settings, run: RunFile, ports: dict[str, int]) -> RayHandl
         code = starter.wait(timeout=START_SECONDS)
     except subprocess.TimeoutExpired:
         code = None
-    named = {process.name(): process.pid for process in _members(run, starter.pid)}
+    family = _members(run, starter.pid)
+    # Ray starts a server for its remote client and has no option against it: 90 MB and one more door that nobody here uses.
+    _signal([process for process in family if "ray.util.client.server" in (process.info["cmdline"] or ())], signal.SIGKILL)
+    named = {process.name(): process.pid for process in family}
     if code != 0 or not {"gcs_server", "raylet"} <= named.keys():
         raise RayFailed(f"Ray did not start:\n{(logs / 'ray.log').read_text(errors='replace')[-1500:]}")
-    gcs = run.record(_GCS, named["gcs_server"], {option: ports[name] for option, name in _PORTS.items()}, starter.pid)
+    listening = {option: ports[name] for option, name in _PORTS.items() if option != "ray-client-server-port"}
+    gcs = run.record(_GCS, named["gcs_server"], listening, starter.pid)
     raylet = run.record(_RAYLET, named["raylet"], session=starter.pid)
     return _handle(gcs, raylet)
 

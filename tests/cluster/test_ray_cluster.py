@@ -105,6 +105,7 @@ def test_every_port_is_on_loopback_but_haproxys_own(settings: Settings, ray: Ray
     assert {address.ip.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
     ports = RunFile(settings.home).read().children["ray"].ports
     assert not any(port_is_free(port) for port in ports.values())
+    assert not any("ray.util.client.server" in process.cmdline() for process in kin(settings.home))
 
 
 def test_dashboard_wants_the_token(settings: Settings, ray: RayHandle) -> None:
