@@ -15,6 +15,7 @@ from hub.contract import (
     CancelTask,
     CannotCancel,
     Done,
+    Drifted,
     Facts,
     Http,
     Misconfigured,
@@ -32,7 +33,7 @@ from hub.contract import (
     decode,
 )
 from hub.contract.capabilities import Connected
-from hub.model import Menu, Money, Store, zero
+from hub.model import Menu, Money, Store
 
 VERSION = "2025-08-20"
 _HEADERS = {"Square-Version": VERSION, "Content-Type": "application/json"}
@@ -75,7 +76,7 @@ class Square:
             return NotFound(message, code=code, detail=detail, status=status)
         if status == 409 or code in ("VERSION_MISMATCH", "CONFLICT"):
             return RetryLater(message, after=0.2, code=code, detail=detail, status=status)
-        if 400 <= status < 500:
+        if 400 <= status < 500 and status not in (408, 425):
             return Rejected(f"{message} {detail}".strip(), code=code, detail=detail, status=status)
         return None
 
@@ -110,7 +111,7 @@ class Square:
             response = await self._http.read(_request("GET", "/v2/catalog/list", "list_catalog", query=query))
             page: models.CatalogPage = decode(response.body, models.CatalogPage)
             objects += page.objects
-            cursor = page.cursor or ""
+            cursor = _next(cursor, page.cursor)
             if not cursor:
                 return menu_from(objects, location_ref, store.currency)
 
@@ -191,7 +192,7 @@ class Square:
             response = await self._http.read(_request("POST", "/v2/orders/search", "search_orders", body))
             page: models.OrderList = decode(response.body, models.OrderList)
             found += page.orders
-            cursor = page.cursor or ""
+            cursor = _next(cursor, page.cursor)
             if not cursor:
                 return found
 
@@ -238,14 +239,22 @@ class Square:
         return answer.payment
 
 
+def _next(cursor: str, following: str | None) -> str:
+    if following and following == cursor:
+        raise Drifted("a page names itself as the next one")
+    return following or ""
+
+
 def _order_done(order: models.Order) -> Done:
+    if not order.total_money.currency:
+        raise Drifted("order.total_money is missing")
     data = {"total": order.total_money.amount, "currency": order.total_money.currency, "version": order.version}
     return Done(order.id, data)
 
 
 def _pos_order(order: models.Order) -> PosOrder:
     whole = order.total_money
-    money = Money(whole.amount, whole.currency) if whole.currency else zero("USD")
+    money = Money(whole.amount, whole.currency) if whole.currency else None
     return PosOrder(order.id, order.reference_id or "", state_of(order), str(order.version), money)
 
 
@@ -259,4 +268,4 @@ def _problem(response: Response) -> models.VendorProblem:
 
 def _seconds(response: Response) -> float | None:
     text = response.headers.get("retry-after", "")
-    return float(text) if text.replace(".", "", 1).isdigit() else None
+    return float(text) if text.replace(".", "", 1).isdecimal() else None

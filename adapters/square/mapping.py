@@ -5,14 +5,17 @@ a tax that the merchant remits becomes a service charge of its name (Square take
 is one named adjustment. Catalog taxes and automatic discounts are switched off.
 """
 
+import re
 from datetime import UTC
 from decimal import Decimal
 
+import msgspec
+
 from adapters.square import models
 from hub.contract import SubmitTask
-from hub.model import Line, Modifier, Money, NotCarried, Order, OrderState
+from hub.model import Address, Line, Modifier, Money, NotCarried, Order, OrderState
 
-REFERENCE, TICKET, LINE_NOTE, NOTE = 40, 30, 2000, 500
+REFERENCE, TICKET, LINE_NOTE, NOTE, PHONE, NAME = 40, 30, 2000, 500, 17, 255
 ADJUSTMENT = "Channel adjustment"
 
 _FULFILLMENT_STATES = {
@@ -37,7 +40,8 @@ def state_of(order: models.Order) -> OrderState:
 
 
 def _money(money: Money) -> models.Money:
-    return models.Money(money.amount, money.currency)
+    # Square's prices are unsigned: what is negative becomes part of the adjustment.
+    return models.Money(max(0, money.amount), money.currency)
 
 
 class _Cut:
@@ -107,7 +111,7 @@ def _charges(order: Order) -> list[models.ServiceCharge]:
     return [
         models.ServiceCharge(uid=f"charge-{number}", name=name[:512], amount_money=_money(amount))
         for number, (name, amount) in enumerate(given)
-        if amount
+        if amount.amount > 0
     ]
 
 
@@ -115,12 +119,11 @@ def _discounts(order: Order) -> list[models.Discount]:
     return [
         models.Discount(uid=f"discount-{number}", name=(discount.name or "Discount")[:255], amount_money=_money(discount.amount))
         for number, discount in enumerate(order.discounts)
-        if discount.funded_by == "merchant" and discount.amount
+        if discount.funded_by == "merchant" and discount.amount.amount > 0
     ]
 
 
-def square_total(lines: tuple[models.LineItem, ...], charges: list[models.ServiceCharge], discounts: list[models.Discount]) -> int:
-    """What Square will compute, in minor units."""
+def _lines_total(lines: tuple[models.LineItem, ...]) -> int:
     whole = 0
     for line in lines:
         each = line.base_price_money.amount if line.base_price_money else 0
@@ -128,7 +131,65 @@ def square_total(lines: tuple[models.LineItem, ...], charges: list[models.Servic
             price = modifier.base_price_money.amount if modifier.base_price_money else 0
             each += price * int(modifier.quantity or "1")
         whole += each * int(Decimal(line.quantity))
-    return whole + sum(c.amount_money.amount for c in charges) - sum(d.amount_money.amount for d in discounts)
+    return whole
+
+
+def _sum(amounts: list[models.ServiceCharge] | list[models.Discount]) -> int:
+    return sum(each.amount_money.amount for each in amounts)
+
+
+def _lowered(charges: list[models.ServiceCharge], excess: int) -> list[models.ServiceCharge]:
+    """Take an amount off the charges, the last one first."""
+    kept: list[models.ServiceCharge] = []
+    for charge in reversed(charges):
+        amount = charge.amount_money
+        taken = min(excess, amount.amount)
+        excess -= taken
+        if amount.amount > taken:
+            left = models.Money(amount.amount - taken, amount.currency)
+            kept.append(msgspec.structs.replace(charge, amount_money=left))
+    return kept[::-1]
+
+
+def _capped(discounts: list[models.Discount], room: int) -> list[models.Discount]:
+    """The discounts as far as there is something to take them off."""
+    kept: list[models.Discount] = []
+    for discount in discounts:
+        amount = discount.amount_money
+        taken = min(room, amount.amount)
+        room -= taken
+        if taken:
+            kept.append(msgspec.structs.replace(discount, amount_money=models.Money(taken, amount.currency)))
+    return kept
+
+
+def _settled(order: Order, subtotal: int, cut: _Cut) -> tuple[tuple[models.ServiceCharge, ...], tuple[models.Discount, ...], str]:
+    """Charges and discounts with which Square's total is what the merchant is owed, and the adjustment in words."""
+    charges, discounts = _charges(order), _discounts(order)
+    left = order.merchant_total().amount - (subtotal + _sum(charges) - _sum(discounts))
+    amount = models.Money(abs(left), order.currency)
+    if left > 0:
+        charges.append(models.ServiceCharge(uid="adjustment", name=ADJUSTMENT, amount_money=amount))
+    elif left < 0:
+        discounts.append(models.Discount(uid="adjustment", name=ADJUSTMENT, amount_money=amount))
+    excess = _sum(discounts) - subtotal
+    if excess > 0:
+        # Square shares a discount out among the lines and takes nothing off charges.
+        cut.lost.append(NotCarried("discounts", "higher than all lines together: the rest lowers the charges"))
+        charges, discounts = _lowered(charges, excess), _capped(discounts, subtotal)
+    words = f"{ADJUSTMENT}: {Money(left, order.currency).decimal()} {order.currency}" if left else ""
+    return tuple(charges), tuple(discounts), words
+
+
+def _address(address: Address) -> dict[str, str]:
+    given = {
+        "address_line_1": address.line1,
+        "address_line_2": address.line2,
+        "locality": address.city,
+        "postal_code": address.postal_code,
+        "country": address.country if re.fullmatch("[A-Z]{2}", address.country) else "",
+    }
+    return {name: text for name, text in given.items() if text}
 
 
 def _fulfillment(order: Order, kind: str, cut: _Cut) -> models.Fulfillment:
@@ -137,13 +198,19 @@ def _fulfillment(order: Order, kind: str, cut: _Cut) -> models.Fulfillment:
         parts.append(f"courier: {order.fulfilment.courier}")
     if order.fulfilment.include_cutlery is not None:
         parts.append("cutlery: yes" if order.fulfilment.include_cutlery else "NO cutlery")
-    parts += [order.note, order.fulfilment.note]
-    recipient: dict[str, object] = {"display_name": order.customer.name or order.display_id or order.platform}
-    if order.customer.phone:
-        # A masked number is too long for Square's field with its code: the code goes into the note.
+    name = order.customer.name or order.display_id or order.platform
+    recipient: dict[str, object] = {"display_name": cut("customer.name", name, NAME)}
+    if len(order.customer.phone) > PHONE:
+        parts.append(f"phone {order.customer.phone}")
+    elif order.customer.phone:
         recipient["phone_number"] = order.customer.phone
-        if order.customer.phone_code:
-            parts.append(f"phone code {order.customer.phone_code}")
+    if order.customer.phone_code:
+        # A masked number is too long for Square's field with its code.
+        parts.append(f"phone code {order.customer.phone_code}")
+    if order.customer.address is not None:
+        recipient["address"] = _address(order.customer.address)
+        parts.append(order.customer.address.notes)
+    parts += [order.note, order.fulfilment.note]
     at = order.fulfilment.scheduled_for or order.fulfilment.ready_at
     timing: dict[str, object] = {"schedule_type": "SCHEDULED" if order.fulfilment.scheduled_for else "ASAP"}
     note = " · ".join(part for part in parts if part)
@@ -156,8 +223,6 @@ def _fulfillment(order: Order, kind: str, cut: _Cut) -> models.Fulfillment:
         return models.Fulfillment(type="DELIVERY", state="PROPOSED", delivery_details=details)
     if at is not None:
         timing["pickup_at"] = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if order.customer.address is not None:
-        cut.lost.append(NotCarried("customer.address", "a pick-up order has no address at Square"))
     details = {"recipient": recipient, **timing, "note": cut("order note", note, NOTE)}
     return models.Fulfillment(type="PICKUP", state="PROPOSED", pickup_details=details)
 
@@ -166,14 +231,7 @@ def draft(task: SubmitTask, kind: str) -> tuple[models.OrderDraft, tuple[NotCarr
     """The order to create, what Square cannot hold, and the adjustment's amount in words ("" when there is none)."""
     order, cut = task.order, _Cut()
     lines = tuple(_line(task, line, number, cut) for number, line in enumerate(order.lines))
-    charges, discounts = _charges(order), _discounts(order)
-    left = order.merchant_total().amount - square_total(lines, charges, discounts)
-    if left > 0:
-        amount = models.Money(left, order.currency)
-        charges.append(models.ServiceCharge(uid="adjustment", name=ADJUSTMENT, amount_money=amount))
-    elif left < 0:
-        amount = models.Money(-left, order.currency)
-        discounts.append(models.Discount(uid="adjustment", name=ADJUSTMENT, amount_money=amount))
+    charges, discounts, words = _settled(order, _lines_total(lines), cut)
     if any(discount.funded_by == "platform" for discount in order.discounts):
         cut.lost.append(NotCarried("discounts funded by the platform", "they do not lower what the merchant is owed"))
     if any(charge.to == "platform" for charge in order.charges):
@@ -189,10 +247,9 @@ def draft(task: SubmitTask, kind: str) -> tuple[models.OrderDraft, tuple[NotCarr
         ticket_name=cut("ticket name", f"{order.platform} {order.display_id}".strip(), TICKET),
         line_items=lines,
         fulfillments=(_fulfillment(order, kind, cut),),
-        discounts=tuple(discounts),
-        service_charges=tuple(charges),
+        discounts=discounts,
+        service_charges=charges,
         metadata={"platform_order_id": order.platform_order_id[:255]},
         pricing_options={"auto_apply_taxes": False, "auto_apply_discounts": False},
     )
-    words = f"{ADJUSTMENT}: {Money(left, order.currency).decimal()} {order.currency}" if left else ""
     return made, tuple(cut.lost), words

@@ -1,5 +1,7 @@
 """Square's catalog as the hub's menu. The sellable thing is the variation."""
 
+import msgspec
+
 from adapters.square import models
 from hub.model import Availability, Category, Item, Menu, ModifierGroup, Money
 from hub.model.menu import Modifier as MenuModifier
@@ -34,16 +36,36 @@ def _item(
         plu=detail.sku or "",
         description=data.description_plaintext or data.description or "",
         parent_id=parent.id,
-        group_ids=tuple(info.modifier_list_id for info in data.modifier_list_info if info.enabled),
+        group_ids=tuple(_group_id(info, parent.id) for info in data.modifier_list_info if info.enabled),
         tax_ids=tuple(data.tax_ids),
         image_url=image,
         availability=Availability(not here.sold_out, here.sold_out_valid_until or "") if here is not None else Availability(),
     )
 
 
+def _group_id(info: models.ModifierListInfo, item: str) -> str:
+    # An item may overrule a list's minimum and maximum; the menu then holds a group of its own for it.
+    own = info.min_selected_modifiers >= 0 or info.max_selected_modifiers >= 0
+    return f"{info.modifier_list_id}:{item}" if own else info.modifier_list_id
+
+
+def _overruled(objects: list[models.CatalogObject], groups: dict[str, ModifierGroup]) -> dict[str, ModifierGroup]:
+    found: dict[str, ModifierGroup] = {}
+    for thing in objects:
+        for info in thing.item_data.modifier_list_info if thing.item_data else []:
+            group, identifier = groups.get(info.modifier_list_id), _group_id(info, thing.id)
+            if group is None or identifier == group.id:
+                continue
+            low, high = info.min_selected_modifiers, info.max_selected_modifiers
+            found[identifier] = msgspec.structs.replace(
+                group, id=identifier, minimum=low if low >= 0 else group.minimum, maximum=high if high >= 0 else group.maximum
+            )
+    return found
+
+
 def _group(thing: models.CatalogObject, currency: str) -> ModifierGroup | None:
     data = thing.modifier_list_data
-    if data is None:
+    if data is None or data.modifier_type == "TEXT":
         return None
     modifiers = tuple(
         MenuModifier(
@@ -76,31 +98,31 @@ def menu_from(objects: list[models.CatalogObject], location: str, currency: str)
         if data is None or data.is_archived or not _present(thing, location):
             continue
         image = next((images[i] for i in data.image_ids if i in images), "")
-        made = [_item(thing, data, each, currency, location, image) for each in data.variations]
-        found = [item for item in made if item is not None]
+        variations = [_item(thing, data, each, currency, location, image) for each in data.variations]
+        found = [item for item in variations if item is not None]
         items += found
         homes = [ref.id for ref in data.categories] or ([data.category_id] if data.category_id else []) or [""]
         for home in homes:
             by_category.setdefault(home if home in names else "", []).extend(item.id for item in found)
-    groups = [_group(o, currency) for o in objects if o.type == "MODIFIER_LIST" and _present(o, location)]
+    made_groups = [_group(o, currency) for o in objects if o.type == "MODIFIER_LIST" and _present(o, location)]
+    groups = {group.id: group for group in made_groups if group is not None}
+    groups |= _overruled([o for o in objects if o.item_data is not None], groups)
     taxes = [
         Tax(o.id, o.tax_data.name, o.tax_data.percentage, o.tax_data.inclusion_type == "INCLUSIVE")
         for o in objects
         if o.tax_data is not None and not o.is_deleted
     ]
-    kept = {group.id for group in groups if group is not None}
+    kept = set(groups)
     return Menu(
         currency=currency,
         categories=tuple(
             Category(home or "uncategorised", names.get(home, "Menu"), tuple(ids)) for home, ids in by_category.items() if ids
         ),
         items=tuple(item if set(item.group_ids) <= kept else _without(item, kept) for item in items),
-        groups=tuple(group for group in groups if group is not None),
+        groups=tuple(groups.values()),
         taxes=tuple(taxes),
     )
 
 
 def _without(item: Item, kept: set[str]) -> Item:
-    fields = {name: getattr(item, name) for name in item.__struct_fields__}
-    fields["group_ids"] = tuple(each for each in item.group_ids if each in kept)
-    return Item(**fields)
+    return msgspec.structs.replace(item, group_ids=tuple(each for each in item.group_ids if each in kept))

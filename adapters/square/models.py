@@ -238,6 +238,7 @@ class ModifierListData(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str = ""
     selection_type: str | None = None
+    modifier_type: str | None = None
     min_selected_modifiers: int = -1
     max_selected_modifiers: int = -1
     modifiers: "list[CatalogObject]" = []

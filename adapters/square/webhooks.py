@@ -20,11 +20,11 @@ class SquareIngress:
 
     def signed(self, request: IngressRequest, secrets: Sequence[str]) -> bool:
         """Base64 HMAC-SHA256 of address and body, with the subscription's signature key."""
-        given = request.headers.get("x-square-hmacsha256-signature", "")
+        given = request.headers.get("x-square-hmacsha256-signature", "").encode("utf-8", "replace")
         message = request.url.encode() + request.body
         found = False
-        for secret in secrets:
-            wanted = base64.b64encode(hmac.new(secret.encode(), message, hashlib.sha256).digest()).decode()
+        for secret in filter(None, secrets):
+            wanted = base64.b64encode(hmac.new(secret.encode(), message, hashlib.sha256).digest())
             found |= hmac.compare_digest(wanted, given)
         return found
 
@@ -36,8 +36,9 @@ class SquareIngress:
             raise Malformed(str(error)) from error
         if event.type in _ORDERS:
             order, version = _order(event)
-            if order:
-                return (Fact("pos_order.changed", f"order/{order}", f"order/{order}/changed/{version}"),)
+            if not order:
+                raise Malformed(f"{event.type} names no order")
+            return (Fact("pos_order.changed", f"order/{order}", f"order/{order}/changed/{version}"),)
         if event.type == "catalog.version.updated":
             return (Fact("menu.changed", "sync/menu", f"menu/{event.event_id}", lane=Lane.MENU),)
         if event.type == "oauth.authorization.revoked":

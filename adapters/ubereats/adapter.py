@@ -77,7 +77,7 @@ class UberEats:
             response = await self._http.read(Request("GET", "/v1/delivery/stores", "list_stores", query=query))
             page: models.StoreList = decode(response.body, models.StoreList)
             found += [Store(s.id or s.store_id, s.name, currency=s.currency_code, timezone=s.timezone) for s in page.data]
-            token = page.pagination_data.next_page_token or ""
+            token = _next(token, page.pagination_data.next_page_token)
             if not token:
                 return found
 
@@ -108,7 +108,7 @@ class UberEats:
             found += [
                 PlatformOrder(o.id, state_of(o.state, o.preparation_status), moment(o.created_time, "data.created_time")) for o in page.data
             ]
-            token = page.pagination_data.next_page_token or ""
+            token = _next(token, page.pagination_data.next_page_token)
             if not token:
                 return found
 
@@ -146,8 +146,14 @@ class UberEats:
     async def read_back(self, store_ref: str) -> frozenset[str]:
         """Ids of the items that Uber shows, as the hub knows them."""
         response = await self._http.read(Request("GET", f"/v2/eats/stores/{store_ref}/menus", "read_menu"))
-        found = decode(response.body, dict[str, Any])
-        return frozenset(menus.from_uber_id(str(item.get("id", ""))) for item in found.get("items", []))
+        found: models.ShownMenu = decode(response.body, models.ShownMenu)
+        return frozenset(menus.from_uber_id(item.id) for item in found.items)
+
+
+def _next(token: str, following: str | None) -> str:
+    if following and following == token:
+        raise Drifted("a page names itself as the next one")
+    return following or ""
 
 
 def _error(response: Response) -> models.ErrorBody:

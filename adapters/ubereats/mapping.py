@@ -7,6 +7,7 @@ from hub.contract import Drifted
 from hub.model import (
     Address,
     Charge,
+    CurrencyMismatch,
     Customer,
     Discount,
     Fulfilment,
@@ -89,46 +90,49 @@ class _Prices:
     def nothing(self) -> Money:
         return Money(0, self._currency)
 
-    def unit(self, cart_item_id: str, quantity: int) -> Money:
+    def unit(self, cart_item_id: str, times: int) -> Money:
+        """For one; where only the total is told, it is shared among the pieces of the row (`times` in the whole line)."""
         row = self.row(cart_item_id)
         if row.unit is not None:
             return money(row.unit.gross)
         whole = money(row.total.gross)
-        return Money(whole.amount // max(1, quantity), whole.currency)
+        pieces = row.quantity.amount if row.quantity is not None else times
+        return Money(whole.amount // max(1, pieces), whole.currency)
 
 
-def _modifiers(groups: list[models.ModifierGroup] | None, prices: _Prices) -> tuple[tuple[Modifier, ...], list[str]]:
+def _modifiers(groups: list[models.ModifierGroup] | None, prices: _Prices, parents: int) -> tuple[tuple[Modifier, ...], list[str]]:
     found: list[Modifier] = []
     ids: list[str] = []
     for group in groups or []:
         for item in group.selected_items or []:
-            nested, below = _modifiers(item.selected_modifier_groups, prices)
+            pieces = parents * item.quantity.amount
+            nested, below = _modifiers(item.selected_modifier_groups, prices, pieces)
             ids += [item.cart_item_id, *below]
             found.append(
                 Modifier(
                     id=item.id,
                     name=item.title or item.id,
                     quantity=item.quantity.amount,
-                    unit_price=prices.unit(item.cart_item_id, item.quantity.amount),
+                    unit_price=prices.unit(item.cart_item_id, pieces),
                     plu=item.external_data or "",
                     group_id=group.id,
                     group_name=group.title,
                     modifiers=nested,
                 )
             )
-        for item in group.removed_items or []:
-            found.append(
-                Modifier(
-                    id=item.id,
-                    name=item.title or item.id,
-                    quantity=1,
-                    unit_price=prices.nothing(),
-                    plu=item.external_data or "",
-                    group_id=group.id,
-                    group_name=group.title,
-                    removed=True,
-                )
+        found += [
+            Modifier(
+                id=item.id,
+                name=item.title or item.id,
+                quantity=1,
+                unit_price=prices.nothing(),
+                plu=item.external_data or "",
+                group_id=group.id,
+                group_name=group.title,
+                removed=True,
             )
+            for item in group.removed_items or []
+        ]
     return tuple(found), ids
 
 
@@ -136,7 +140,7 @@ def _lines(order: models.Order, prices: _Prices) -> tuple[Line, ...]:
     lines = []
     for cart in order.carts:
         for item in cart.items:
-            modifiers, ids = _modifiers(item.selected_modifier_groups, prices)
+            modifiers, ids = _modifiers(item.selected_modifier_groups, prices, item.quantity.amount)
             whole = prices.total(item.cart_item_id)
             for cart_item_id in ids:
                 whole += prices.total(cart_item_id)
@@ -153,6 +157,8 @@ def _lines(order: models.Order, prices: _Prices) -> tuple[Line, ...]:
                     note=note or "",
                 )
             )
+    if not lines:
+        raise Drifted("order.carts holds no item")
     return tuple(lines)
 
 
@@ -254,7 +260,14 @@ def _note(order: models.Order) -> str:
 
 
 def order_from(order: models.Order) -> Order:
-    """Map an order; raises Drifted, naming what is missing."""
+    """Map an order; raises Drifted, naming what is missing or does not fit together."""
+    try:
+        return _order(order)
+    except CurrencyMismatch as error:
+        raise Drifted(f"order.payment mixes currencies: {error}") from error
+
+
+def _order(order: models.Order) -> Order:
     detail = order.payment.payment_detail
     currency = detail.order_total.gross.currency_code
     placed_at = moment(order.created_time, "order.created_time")

@@ -1,11 +1,16 @@
 """The hub's menu as Uber Eats' full snapshot: everything orderable is an item, options included."""
 
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, unquote
 
-from hub.model import Hours, Item, Menu, ModifierGroup, Money
+from hub.model import Availability, Hours, Item, Menu, ModifierGroup, Money
+from hub.model.menu import Modifier
 
 SLUG = "ubereats"
+FAR = 8640000000
+"""Off until somebody says otherwise (unix seconds)."""
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -28,22 +33,43 @@ def _price(thing_price: Money, channel: dict[str, Money]) -> int:
     return channel.get(SLUG, thing_price).amount
 
 
-def _item(identifier: str, name: str, price: int, plu: str, tax: dict[str, float]) -> dict[str, Any]:
-    return {
-        "id": to_uber_id(identifier),
-        "title": _text(name),
-        "external_data": identifier,
-        "price_info": {"price": price},
+def _item(thing: Item | Modifier, tax: dict[str, float], groups: set[str]) -> dict[str, Any]:
+    made = {
+        "id": to_uber_id(thing.id),
+        "title": _text(thing.name),
+        "external_data": thing.id,
+        "price_info": {"price": _price(thing.price, thing.channel_prices)},
         "tax_info": tax,
         "quantity_info": {},
     }
+    ids = [to_uber_id(group) for group in thing.group_ids if group in groups]
+    if ids:
+        made["modifier_group_ids"] = {"ids": ids}
+    if not thing.availability.available:
+        made["suspension_info"] = {"suspension": {"suspend_until": _until(thing.availability), "reason": "not available"}}
+    return made
+
+
+def _until(availability: Availability) -> int:
+    try:
+        return int(datetime.fromisoformat(availability.until.replace("Z", "+00:00")).timestamp())
+    except ValueError:
+        return FAR
+
+
+def _override(made: dict[str, Any], modifier: Modifier, group: ModifierGroup) -> None:
+    # One thing is one item at Uber; where a group asks another price for it, that is said beside the item's.
+    price, info = _price(modifier.price, modifier.channel_prices), made["price_info"]
+    if price != info["price"]:
+        told = {"context_type": "MODIFIER_GROUP", "context_value": to_uber_id(group.id), "price": price}
+        info.setdefault("overrides", []).append(told)
 
 
 def _tax(item: Item, menu: Menu) -> dict[str, float]:
     rates = [tax for tax in menu.taxes if tax.id in item.tax_ids]
     if not rates:
         return {}
-    whole = float(sum(float(tax.rate) for tax in rates))
+    whole = float(sum(Decimal(tax.rate) for tax in rates))
     return {"vat_rate_percentage": whole} if any(tax.inclusive for tax in rates) else {"tax_rate": whole}
 
 
@@ -65,31 +91,32 @@ def _availability(hours: tuple[Hours, ...]) -> list[dict[str, Any]]:
         return [{"day_of_week": day, "time_periods": [{"start_time": "00:00", "end_time": "23:59"}]} for day in _DAYS]
     by_day: dict[str, list[dict[str, str]]] = {}
     for each in hours:
-        by_day.setdefault(each.day, []).append({"start_time": each.opens, "end_time": min(each.closes, "23:59")})
+        # Uber's periods end on their own day: what goes past midnight is told in two.
+        past = each.closes <= each.opens
+        by_day.setdefault(each.day, []).append({"start_time": each.opens, "end_time": "23:59" if past else each.closes})
+        if past and each.closes > "00:00" and each.closes != each.opens:
+            following = _DAYS[(_DAYS.index(each.day) + 1) % 7]
+            by_day.setdefault(following, []).append({"start_time": "00:00", "end_time": each.closes})
+    for periods in by_day.values():
+        periods.sort(key=lambda period: period["start_time"])
     return [{"day_of_week": day, "time_periods": by_day[day]} for day in _DAYS if day in by_day]
 
 
 def menu_body(menu: Menu) -> dict[str, Any]:
     """The body of the menu PUT; items that are not available are left out of the snapshot's sale by a suspension."""
     items: dict[str, dict[str, Any]] = {}
+    groups = {group.id for group in menu.groups}
     for item in menu.items:
-        made = _item(item.id, item.name, _price(item.price, item.channel_prices), item.plu, _tax(item, menu))
+        made = _item(item, _tax(item, menu), groups)
         if item.description:
             made["description"] = _text(item.description)
         if item.image_url:
             made["image_url"] = item.image_url
-        if item.group_ids:
-            made["modifier_group_ids"] = {"ids": [to_uber_id(group) for group in item.group_ids]}
-        if not item.availability.available:
-            made["suspension_info"] = {"suspension": {"suspend_until": 8640000000, "reason": "not available"}}
         items[item.id] = made
     for group in menu.groups:
         for modifier in group.modifiers:
-            if modifier.id not in items:
-                price = _price(modifier.price, modifier.channel_prices)
-                items[modifier.id] = _item(modifier.id, modifier.name, price, modifier.plu, {})
-                if modifier.group_ids:
-                    items[modifier.id]["modifier_group_ids"] = {"ids": [to_uber_id(each) for each in modifier.group_ids]}
+            made = items.setdefault(modifier.id, _item(modifier, {}, groups))
+            _override(made, modifier, group)
     known = set(items)
     categories = [
         {

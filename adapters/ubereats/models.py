@@ -82,7 +82,7 @@ class BreakdownRow(msgspec.Struct, frozen=True, kw_only=True):
     total: Price
     unit: Price | None = None
     price_type: str = "ITEM"
-    quantity: Quantity = Quantity()
+    quantity: Quantity | None = None
 
 
 class ItemCharges(msgspec.Struct, frozen=True, kw_only=True):
@@ -318,6 +318,18 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     meta: Meta = Meta()
     resource_href: str = ""
     store_id: str = ""
+
+
+class ShownItem(msgspec.Struct, frozen=True):
+    """An item of the menu that Uber shows."""
+
+    id: str
+
+
+class ShownMenu(msgspec.Struct, frozen=True):
+    """The part of a menu that is read back."""
+
+    items: list[ShownItem] = []
 
 
 class ErrorBody(msgspec.Struct, frozen=True):

@@ -23,10 +23,10 @@ class UberEatsIngress:
 
     def signed(self, request: IngressRequest, secrets: Sequence[str]) -> bool:
         """Lower-case hex HMAC-SHA256 of the raw body."""
-        given = request.headers.get("x-uber-signature", "")
+        given = request.headers.get("x-uber-signature", "").encode("utf-8", "replace")
         found = False
-        for secret in secrets:
-            wanted = hmac.new(secret.encode(), request.body, hashlib.sha256).hexdigest()
+        for secret in filter(None, secrets):
+            wanted = hmac.new(secret.encode(), request.body, hashlib.sha256).hexdigest().encode()
             found |= hmac.compare_digest(wanted, given)
         return found
 
@@ -41,11 +41,13 @@ class UberEatsIngress:
     def _fact(self, notice: Notice) -> Fact:
         store, order = notice.meta.user_id or notice.store_id, order_id(notice)
         kind = notice.event_type
-        if kind in _PLACED and order:
+        if kind in _PLACED | _CANCELLED | _CHANGED and not order:
+            raise Malformed(f"{kind} names no order")
+        if kind in _PLACED:
             return Fact("order.placed", f"order/{order}", f"order/{order}/placed", store, Lane.ORDER)
-        if kind in _CANCELLED and order:
+        if kind in _CANCELLED:
             return Fact("order.cancelled", f"order/{order}", f"order/{order}/cancelled", store, Lane.CANCEL)
-        if kind in _CHANGED and order:
+        if kind in _CHANGED:
             return Fact("order.changed", f"order/{order}", f"order/{order}/changed/{notice.event_id}", store)
         if kind == "store.provisioned":
             return Fact("store.provisioned", f"store/{store}", f"store/{store}/{notice.event_id}", store)
