@@ -15,6 +15,7 @@ from hub.api.connections import Connections
 from hub.api.context import ApiContext
 from hub.api.correlation import Correlated
 from hub.api.docs import ROOT, openapi
+from hub.api.events import Events
 from hub.api.guard import Bearer
 from hub.api.messages import Mailboxes
 from hub.api.operators import ApiKeys, Audit, ProviderApps, Tenants, Users
@@ -25,7 +26,7 @@ from hub.api.providers import Providers
 
 CONTROLLERS: list[Any] = [
     Auth, Tenants, Users, ApiKeys, Audit, ProviderApps, Providers, Connections, Mailboxes, Locations, Links, Mappings,
-    StoreClaims, Orders, Alerts,
+    StoreClaims, Orders, Events, Alerts,
 ]  # fmt: skip
 
 
