@@ -43,12 +43,16 @@ class Answer:
 
 
 class Refused(Exception):
-    """A vendor's refusal of a call: the answer it gives, and a reason for the control API."""
+    """A vendor's refusal of a call: the answer it gives, and a reason for the control API.
 
-    def __init__(self, answer: Answer, reason: str) -> None:
+    `repeats` says that the very same call took effect before: the caller did nothing wrong, it only never heard so.
+    """
+
+    def __init__(self, answer: Answer, reason: str, *, repeats: bool = False) -> None:
         super().__init__(reason)
         self.answer = answer
         self.reason = reason
+        self.repeats = repeats
 
 
 class ControlError(Exception):

@@ -38,7 +38,7 @@ async def answer_call(sandbox: Sandbox, call: Call) -> tuple[Answer, bool]:
     found = sandbox.router.find(call.method, call.path)
     if found is None:
         sandbox.calls["unknown"] += 1
-        sandbox.reject(call, "no such operation", injected=False)
+        sandbox.reject(call, "no such operation", 404, injected=False)
         return sandbox.failure("not_found", f"no {call.method} {call.path}"), False
     route, call.params = found
     sandbox.calls[route.operation] += 1
@@ -48,17 +48,17 @@ async def answer_call(sandbox: Sandbox, call: Call) -> tuple[Answer, bool]:
     if faults.switches.latency_ms:
         await asyncio.sleep(faults.switches.latency_ms / 1000)
     if (injected := _injected(sandbox, route, about)) is not None:
-        sandbox.reject(call, injected[0], injected=True)
+        sandbox.reject(call, injected[0], injected[1].status, injected=True)
         return injected[1], False
-    answer = sandbox.handle(call, route)
+    answer = sandbox.handle(call, route, subject)
     if answer.status >= 400:
         return answer, False
     if faults.hits("timeout_after_effect", *about):
-        sandbox.reject(call, "timeout after effect", injected=True)
+        sandbox.withhold(call, route, subject, "timeout after effect")
         await asyncio.sleep(faults.switches.hold_ms / 1000)
         return answer, True
     if faults.hits("malformed", *about):
-        sandbox.reject(call, "malformed answer", injected=True)
+        sandbox.withhold(call, route, subject, "malformed answer")
         return Answer(200, _GARBAGE), False
     return answer, False
 

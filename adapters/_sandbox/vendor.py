@@ -55,6 +55,7 @@ class Sandbox:
         self.faults = Faults()
         self.calls: Counter[str] = Counter()
         self.rejected: deque[Json] = deque(maxlen=_REJECTED_KEPT)
+        self._withheld: set[tuple[str, str]] = set()
         self.settings = dict(self.default_settings)
         self.unsent: list[Event] = []
         self.router = Router(self.routes())
@@ -185,24 +186,38 @@ class Sandbox:
         self._timers.add(handle)
         return call_off
 
-    def reject(self, call: Call, reason: str, *, injected: bool) -> None:
+    def reject(self, call: Call, reason: str, status: int, *, injected: bool) -> None:
         """Note a refused call for the control API."""
-        self.rejected.append(
-            {"method": call.method, "path": call.path, "reason": reason, "at": timestamp(time.time()), "injected": injected}
-        )
+        row = {"method": call.method, "path": call.path, "reason": reason, "status": status}
+        self.rejected.append({**row, "at": timestamp(time.time()), "injected": injected})
 
-    def handle(self, call: Call, route: Route) -> Answer:
-        """Do what the vendor does with a call, refusals included."""
+    def withhold(self, call: Call, route: Route, subject: str, reason: str) -> None:
+        """Note that a call took effect and its answer was kept from the caller on purpose."""
+        self._withheld.add((route.operation, subject))
+        self.reject(call, reason, 0, injected=True)
+
+    def handle(self, call: Call, route: Route, subject: str = "") -> Answer:
+        """Do what the vendor does with a call, refusals included.
+
+        A conflict of a call whose earlier answer was withheld counts as injected; one that merely repeats a call that took
+        effect is counted in `calls` as `<operation>.repeated` and is no rejection.
+        """
         try:
             if not route.open:
                 self.authenticate(call, route)
             return route.handle(call)
         except Refused as refused:
-            self.reject(call, refused.reason, injected=False)
+            status = refused.answer.status
+            if refused.repeats:
+                self.calls[f"{route.operation}.repeated"] += 1
+            else:
+                injected = status in {404, 409} and (route.operation, subject) in self._withheld
+                self.reject(call, refused.reason, status, injected=injected)
             return refused.answer
         except BadBody as bad:
-            self.reject(call, str(bad), injected=False)
-            return self.failure("bad_body", str(bad))
+            answer = self.failure("bad_body", str(bad))
+            self.reject(call, str(bad), answer.status, injected=False)
+            return answer
 
     def reset(self) -> None:
         """Go back to the start; credentials, tokens and webhook addresses stay."""
@@ -212,6 +227,7 @@ class Sandbox:
         self.faults.clear()
         self.calls.clear()
         self.rejected.clear()
+        self._withheld.clear()
         self.unsent.clear()
         self.settings = dict(self.default_settings)
         if self._sender is not None:

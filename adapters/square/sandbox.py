@@ -131,6 +131,8 @@ class SquareSandbox(StaffedSandbox):
         return [{"id": each["id"], "url": each["notification_url"]} for each in self._subscriptions.held.values()]
 
     def add_webhook(self, url: str, secret: str | None) -> Json:
+        for each in [each for each in self._subscriptions.held.values() if each["notification_url"] == url]:
+            self._subscriptions.delete(each["id"])
         body = {"subscription": {"name": "control", "event_types": list(EVENT_TYPES), "notification_url": url}}
         try:
             made = self._subscriptions.create(body, secret)

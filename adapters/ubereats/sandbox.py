@@ -205,8 +205,10 @@ class UberEatsSandbox(Consumers):
         return Answer(200, {"data": page, "pagination_data": {"page_size": len(page), "next_page_token": page_token(position)}})
 
     @staticmethod
-    def _conflict(placed: Placed, wanted: str) -> None:
-        raise refuse("resource_status_conflict", f"order {placed.id} is {placed.state} and cannot be {wanted}", 409)
+    def _conflict(placed: Placed, wanted: str, *, repeats: bool = False) -> None:
+        conflict = refuse("resource_status_conflict", f"order {placed.id} is {placed.state} and cannot be {wanted}", 409)
+        conflict.repeats = repeats
+        raise conflict
 
     def _body(self, call: Call) -> Json:
         return call.json() if call.body else {}
@@ -217,7 +219,8 @@ class UberEatsSandbox(Consumers):
         if body.get("ready_for_pickup_time"):
             moment(body["ready_for_pickup_time"], "ready_for_pickup_time")
         if placed.state != "OFFERED":
-            self._conflict(placed, "accepted")
+            accepted = any(each["state"] == "ACCEPTED" for each in placed.history)
+            self._conflict(placed, "accepted", repeats=accepted and placed.external_id == (body.get("external_reference_id") or ""))
         placed.external_id = body.get("external_reference_id") or ""
         placed.ready_at = body.get("ready_for_pickup_time") or placed.ready_at
         placed.pickup_note = body.get("order_pickup_instructions") or ""
@@ -232,7 +235,7 @@ class UberEatsSandbox(Consumers):
         if not reason.get("info"):
             raise refuse("invalid_request", "deny_reason.info is required")
         if placed.state != "OFFERED":
-            self._conflict(placed, "denied")
+            self._conflict(placed, "denied", repeats=placed.failure.get("reason") == "POS_DENIED")
         self._fail(placed, "POS_DENIED", "MERCHANT", f"{reason['type']}: {reason['info']}")
         return Answer(204)
 
@@ -249,7 +252,7 @@ class UberEatsSandbox(Consumers):
         placed = self._managed(call)
         fields(self._body(call))
         if placed.state != "ACCEPTED" or placed.preparation == "READY_FOR_HANDOFF":
-            self._conflict(placed, "ready")
+            self._conflict(placed, "ready", repeats=placed.preparation == "READY_FOR_HANDOFF")
         placed.preparation = "READY_FOR_HANDOFF"
         placed.log("READY_FOR_HANDOFF", time.time())
         return Answer(204)

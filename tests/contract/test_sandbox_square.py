@@ -182,11 +182,11 @@ async def test_a_stale_version_and_a_cancel_of_a_paid_order_are_refused(square: 
 
 
 async def test_a_search_by_time_pages_to_its_end(square: Client) -> None:
-    """Every order of the window is found once, in pages of the asked size, newest first."""
-    ids = [(await made(square, f"k{n}", reference_id=f"r{n}"))["id"] for n in range(7)]
+    """Every order of the window is found once, newest first, and two full pages are the end."""
+    ids = [(await made(square, f"k{n}", reference_id=f"r{n}"))["id"] for n in range(6)]
     query = {"filter": {"date_time_filter": {"created_at": {"start_at": "2020-01-01T00:00:00Z"}}, "state_filter": {"states": ["OPEN"]}}}
     found, cursor = [], None
-    for _ in range(4):
+    for _ in range(2):
         body = {"location_ids": [MAIN], "limit": 3, "query": query, **({"cursor": cursor} if cursor else {})}
         answer = (await square.call("POST", f"{ORDERS}/search", body))[1]
         found += [each["id"] for each in answer["orders"]]
