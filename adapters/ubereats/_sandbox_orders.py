@@ -1,7 +1,8 @@
 """A consumer's order on Uber Eats: what it costs, how the order suite's JSON shows it, and the states it goes through.
 
 Field names follow the order suite (`GET /v1/delivery/order/{id}`). Money is `amount_e5`: the value times 100 000. As in the
-assembled sample, lines carry no tax of their own and the order's total carries all of it; promotions are negative.
+assembled sample, lines carry no tax of their own and the order's total carries all of it; the sum of promotions is negative.
+Parts that no document shows (tips, fees, who funds a promotion, who remits tax) are there only when they are not empty.
 """
 
 import random
@@ -329,19 +330,17 @@ def _payment(placed: Placed, breakdown: list[Json]) -> Json:
     if money.tip:
         detail["tips"] = {"total": purse.summary(money.tip)}
     if money.promotion:
-        splits = [
-            {"funding_source": source, "amount_paid": purse.summary(amount)}
-            for source, amount in (("organization", money.merchant_promotion), ("uber", money.platform_promotion))
-            if amount
-        ]
+        funders = (("MERCHANT", money.merchant_promotion), ("UBER", money.platform_promotion))
         detail["promotions"]["details"] = [
             {
-                "external_promotion_id": f"promo-{placed.number % 7}",
+                "external_promotion_id": f"promo-{placed.number % 7}-{funder.lower()}",
                 "type": "FLATOFF",
-                "discount_value": str(money.promotion),
-                "promo_funding_splits": splits,
+                "discount_value": purse.amount(amount)["amount_e5"],
+                "funded_by": funder,
             }
+            for funder, amount in funders
+            if amount
         ]
         detail["promotions"]["order_total_excluding_promos"] = purse.summary(money.total + money.promotion, tax)
-    remittance = [{"entity": money.remitted_by, "type": "SUBTOTAL", "amount": purse.amount(tax)}] if tax else []
-    return {"payment_detail": detail, "tax_reporting": {"remittance_info": remittance}}
+    remittance = {"tax_remittance": {money.remitted_by.lower(): {"gross": purse.amount(tax)}}} if tax else {}
+    return {"payment_detail": detail, **remittance}

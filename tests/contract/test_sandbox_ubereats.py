@@ -159,9 +159,13 @@ async def test_the_amounts_of_every_kind_of_order_add_up(uber: Client) -> None:
         total = detail["order_total"]
         assert e5(total) == lines + fees + tip + off + total["tax"]["amount_e5"]
         assert total["net"]["amount_e5"] + total["tax"]["amount_e5"] == e5(total)
-        splits = [split for promotion in detail["promotions"].get("details", []) for split in promotion["promo_funding_splits"]]
-        assert sum(e5(split["amount_paid"]) for split in splits) == -off
-        seen |= {found["fulfillment_type"], *(split["funding_source"] for split in splits)}
+        promotions = detail["promotions"].get("details", [])
+        assert all(type(each["discount_value"]) is int and each["discount_value"] > 0 for each in promotions)
+        assert sum(each["discount_value"] for each in promotions) == -off
+        remitted = found["payment"].get("tax_remittance", {})
+        assert sum(e5(each) for each in remitted.values()) == total["tax"]["amount_e5"]
+        seen |= {found["fulfillment_type"], *(f"funded by {each['funded_by']}" for each in promotions)}
+        seen |= {f"remitted by {each}" for each in remitted}
         seen |= {
             name for name, there in (("fee", fees), ("tip", tip), ("tax", e5(total)), ("note", found.get("store_instructions"))) if there
         }
@@ -179,8 +183,9 @@ async def test_the_amounts_of_every_kind_of_order_add_up(uber: Client) -> None:
         "DELIVERY_BY_UBER",
         "DELIVERY_BY_MERCHANT",
         "PICKUP",
-        "uber",
-        "organization",
+        "funded by UBER",
+        "funded by MERCHANT",
+        "remitted by merchant",
         "fee",
         "tip",
         "tax",
