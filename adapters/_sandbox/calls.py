@@ -85,7 +85,7 @@ class Call:
         if self._parsed is None:
             try:
                 parsed = json.loads(self.body.decode("utf-8"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise BadBody(f"the body is not JSON: {error}") from error
             if not isinstance(parsed, dict):
                 raise BadBody("the body is not a JSON object")

@@ -103,6 +103,6 @@ def _about(sandbox: Sandbox, base_url: str) -> Json:
         "credentials": {**app, **connection},
         "app": app,
         "connection": connection,
-        "stores": [{"ref": store["ref"], "name": store["name"]} for store in sandbox.stores()],
+        "stores": [{name: store[name] for name in ("ref", "name", "currency")} for store in sandbox.stores()],
         "webhooks": sandbox.webhooks(),
     }

@@ -10,31 +10,44 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
-import uvloop
 from aiohttp import web
 
-import adapters
 from adapters._sandbox.calls import Answer, Call, Route
 from adapters._sandbox.control import add_control
 from adapters._sandbox.vendor import Sandbox
 from adapters._sandbox.webhooks import Sender
 
+_ADAPTERS = Path(__file__).parent.parent
 _BODY_LIMIT = 32 * 1024 * 1024
 _GARBAGE = b'{"orders": [{"id": "\xff\xfe'
+
+
+def _load(folder: Path) -> ModuleType:
+    """Load a vendor's sandbox.py as part of a package of its own: importing `adapters.<slug>` would load the adapter too."""
+    name = f"simulated_{folder.name}"
+    if name not in sys.modules:
+        package = ModuleType(name, "One vendor's simulated side.")
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
+    return importlib.import_module(f"{name}.sandbox")
 
 
 def discover(seed: str | None = None) -> dict[str, Sandbox]:
     """Make the sandbox of every adapter folder that has one; `seed` makes the ids they issue repeatable."""
     found = {}
-    for folder in sorted(Path(adapters.__file__ or "").parent.glob("*/sandbox.py")):
-        sandbox: Sandbox = importlib.import_module(f"adapters.{folder.parent.name}.sandbox").SANDBOX(seed)
+    for path in sorted(_ADAPTERS.glob("*/sandbox.py")):
+        sandbox: Sandbox = _load(path.parent).SANDBOX(seed)
         found[sandbox.slug] = sandbox
     return found
 
 
 async def answer_call(sandbox: Sandbox, call: Call) -> tuple[Answer, bool]:
-    """Answer a vendor call under the fault switches; the second value says to hang up instead of answering."""
+    """Answer a vendor call under the fault switches; the second value says to hang up instead of answering.
+
+    Calls that need no token (asking for one) fail by `error_rate` alone: what befalls tokens is decided where they are used.
+    """
     found = sandbox.router.find(call.method, call.path)
     if found is None:
         sandbox.calls["unknown"] += 1
@@ -43,15 +56,14 @@ async def answer_call(sandbox: Sandbox, call: Call) -> tuple[Answer, bool]:
     route, call.params = found
     sandbox.calls[route.operation] += 1
     faults, subject = sandbox.faults, route.subject(call)
-    ordinal = faults.ordinal(route.operation, subject)
-    about = (route.operation, subject, ordinal)
-    if faults.switches.latency_ms:
+    about = (route.operation, subject, faults.ordinal(route.operation, subject))
+    if faults.switches.latency_ms and not route.open:
         await asyncio.sleep(faults.switches.latency_ms / 1000)
     if (injected := _injected(sandbox, route, about)) is not None:
         sandbox.reject(call, injected[0], injected[1].status, injected=True)
         return injected[1], False
     answer = sandbox.handle(call, route, subject)
-    if answer.status >= 400:
+    if answer.status >= 400 or route.open:
         return answer, False
     if faults.hits("timeout_after_effect", *about):
         sandbox.withhold(call, route, subject, "timeout after effect")
@@ -65,13 +77,14 @@ async def answer_call(sandbox: Sandbox, call: Call) -> tuple[Answer, bool]:
 
 def _injected(sandbox: Sandbox, route: Route, about: tuple[str, str, int]) -> tuple[str, Answer] | None:
     """The failure the switches want instead of an effect: its reason and answer."""
-    if wait := sandbox.faults.over_rate():
-        limited = sandbox.failure("rate_limited", "too many requests")
-        return "rate limit", Answer(limited.status, limited.body, {**limited.headers, "Retry-After": str(math.ceil(wait))})
-    if sandbox.faults.hits("revoke", *about):
-        return "revoked", sandbox.failure("token_revoked", "the access was revoked")
-    if not route.open and sandbox.faults.hits("expire_tokens", *about):
-        return "token expired", sandbox.failure("token_expired", "the access token has expired")
+    if not route.open:
+        if wait := sandbox.faults.over_rate():
+            limited = sandbox.failure("rate_limited", "too many requests")
+            return "rate limit", Answer(limited.status, limited.body, {**limited.headers, "Retry-After": str(math.ceil(wait))})
+        if sandbox.faults.hits("revoke", *about):
+            return "revoked", sandbox.failure("token_revoked", "the access was revoked")
+        if sandbox.faults.hits("expire_tokens", *about):
+            return "token expired", sandbox.failure("token_expired", "the access token has expired")
     if sandbox.faults.hits("error_rate", *about):
         return "server error", sandbox.failure("error", "an internal error occurred")
     return None
@@ -138,6 +151,14 @@ async def serve(
         await asyncio.Event().wait()
 
 
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
 async def _serve_until_signal(options: argparse.Namespace) -> None:
     def ready(port: int) -> None:
         sys.stdout.write(json.dumps({"ready": True, "port": port}) + "\n")
@@ -161,7 +182,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seed", help="issue the same ids in every run")
     options = parser.parse_args(argv)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=_new_loop) as runner:
             runner.run(_serve_until_signal(options))
     except OSError as error:
         sys.stderr.write(f"cannot listen on {options.host}:{options.port}: {error}\n")

@@ -6,8 +6,9 @@ from urllib.parse import urlencode
 
 from adapters._sandbox.calls import Answer, Call, Json, Refused, timestamp
 from adapters._sandbox.vendor import Ids
-from adapters.square._sandbox_bodies import SUBSCRIBE
-from adapters.square._sandbox_checks import checked, refuse
+
+from ._sandbox_bodies import SUBSCRIBE
+from ._sandbox_checks import checked, refuse
 
 EVENT_TYPES = (
     "order.created",

@@ -2,7 +2,7 @@
 
 import re
 
-from adapters.square._sandbox_checks import (
+from ._sandbox_checks import (
     Check,
     anything,
     flag,

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from adapters._sandbox.calls import Json
-from adapters.square._sandbox_catalog import Catalog
-from adapters.square._sandbox_checks import refuse
+
+from ._sandbox_catalog import Catalog
+from ._sandbox_checks import refuse
 
 _READ_ONLY = frozenset(
     {

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from adapters._sandbox.calls import Json, seconds, timestamp
-from adapters.square._sandbox_checks import refuse
-from adapters.square._sandbox_drafts import Drafts, has_ended, without_nulls
-from adapters.square._sandbox_totals import add_up
+
+from ._sandbox_checks import refuse
+from ._sandbox_drafts import Drafts, has_ended, without_nulls
+from ._sandbox_totals import add_up
 
 Tell = Callable[[str, str, Json], None]
 

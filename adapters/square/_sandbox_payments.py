@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 
 from adapters._sandbox.calls import Json, timestamp
-from adapters.square._sandbox_checks import refuse
-from adapters.square._sandbox_orders import Kept, Orders, Tell
+
+from ._sandbox_checks import refuse
+from ._sandbox_orders import Kept, Orders, Tell
 
 
 class Payments:

@@ -4,10 +4,11 @@ from decimal import Decimal
 
 from adapters._sandbox.calls import ControlError, Json, Refused, timestamp
 from adapters._sandbox.vendor import Sandbox, word
-from adapters.square._sandbox_catalog import Catalog
-from adapters.square._sandbox_orders import Kept, Orders
-from adapters.square._sandbox_payments import Payments
-from adapters.square._sandbox_stock import Stock
+
+from ._sandbox_catalog import Catalog
+from ._sandbox_orders import Kept, Orders
+from ._sandbox_payments import Payments
+from ._sandbox_stock import Stock
 
 _STAFF_STATES = {
     **dict.fromkeys(("RESERVED", "ACCEPTED", "PREPARING"), "RESERVED"),

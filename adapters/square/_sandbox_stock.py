@@ -5,9 +5,10 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from adapters._sandbox.calls import Json, timestamp
-from adapters.square._sandbox_catalog import Catalog
-from adapters.square._sandbox_checks import refuse
-from adapters.square._sandbox_orders import Tell
+
+from ._sandbox_catalog import Catalog
+from ._sandbox_checks import refuse
+from ._sandbox_orders import Tell
 
 
 class Stock:

@@ -13,15 +13,16 @@ import msgspec
 from adapters._sandbox.calls import Answer, Call, ControlError, Json, Refused, Route, timestamp
 from adapters._sandbox.vendor import Failure
 from adapters._sandbox.webhooks import Attempt, Event
-from adapters.square import _sandbox_bodies as bodies
-from adapters.square._sandbox_access import EVENT_TYPES, Subscriptions, Tokens, unauthorized
-from adapters.square._sandbox_catalog import FIRST_LOCATION, SECOND_LOCATION, Catalog
-from adapters.square._sandbox_checks import checked, refuse
-from adapters.square._sandbox_drafts import Drafts
-from adapters.square._sandbox_orders import Kept, Orders
-from adapters.square._sandbox_payments import Payments
-from adapters.square._sandbox_staff import StaffedSandbox
-from adapters.square._sandbox_stock import Stock
+
+from . import _sandbox_bodies as bodies
+from ._sandbox_access import EVENT_TYPES, Subscriptions, Tokens, unauthorized
+from ._sandbox_catalog import FIRST_LOCATION, SECOND_LOCATION, Catalog
+from ._sandbox_checks import checked, refuse
+from ._sandbox_drafts import Drafts
+from ._sandbox_orders import Kept, Orders
+from ._sandbox_payments import Payments
+from ._sandbox_staff import StaffedSandbox
+from ._sandbox_stock import Stock
 
 _CATALOG_PAGE = 10
 _DATA_TYPES = {"order.created": "order_created", "order.updated": "order_updated", "order.fulfillment.updated": "order_fulfillment_updated"}

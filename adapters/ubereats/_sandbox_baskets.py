@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters._sandbox.calls import ControlError, Json
-from adapters.ubereats._sandbox_menu import Menu, is_suspended, price_in, title
+
+from ._sandbox_menu import Menu, is_suspended, price_in, title
 
 _NOTES = (
     "",

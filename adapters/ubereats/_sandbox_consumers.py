@@ -9,9 +9,10 @@ import msgspec
 from adapters._sandbox.calls import ControlError, Json, Refused, seconds, timestamp
 from adapters._sandbox.vendor import Sandbox, number, word
 from adapters._sandbox.webhooks import Event
-from adapters.ubereats._sandbox_baskets import drawn, named
-from adapters.ubereats._sandbox_menu import Menu, built_in, check_price
-from adapters.ubereats._sandbox_orders import ENDED, Placed, Purse, cost, describe
+
+from ._sandbox_baskets import drawn, named
+from ._sandbox_menu import Menu, built_in, check_price
+from ._sandbox_orders import ENDED, Placed, Purse, cost, describe
 
 API = "https://api.uber.com"
 _KINDS = {

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapters._sandbox.calls import Json, Refused
-from adapters.ubereats._sandbox_checks import refuse
+
+from ._sandbox_checks import refuse
 
 _DEEPEST = 6
 _DAYS = frozenset({"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"})

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
 from adapters._sandbox.calls import Json, timestamp
-from adapters.ubereats._sandbox_baskets import Line
+
+from ._sandbox_baskets import Line
 
 _PLACES = {"JPY": 0, "KRW": 0, "CLP": 0, "KWD": 3, "BHD": 3, "JOD": 3, "OMR": 3, "TND": 3}
 ENDED = frozenset({"SUCCEEDED", "FAILED"})

@@ -11,11 +11,12 @@ import msgspec
 from adapters._sandbox.calls import Answer, Call, Json, Route, timestamp
 from adapters._sandbox.vendor import Failure
 from adapters._sandbox.webhooks import Attempt
-from adapters.ubereats._sandbox_access import Tokens, unauthorized
-from adapters.ubereats._sandbox_checks import fields, moment, names, page_token, position_of, reason_of, refuse
-from adapters.ubereats._sandbox_consumers import Consumers
-from adapters.ubereats._sandbox_menu import Menu, check_price, check_suspension
-from adapters.ubereats._sandbox_orders import ENDED, Placed
+
+from ._sandbox_access import Tokens, unauthorized
+from ._sandbox_checks import fields, moment, names, page_token, position_of, reason_of, refuse
+from ._sandbox_consumers import Consumers
+from ._sandbox_menu import Menu, check_price, check_suspension
+from ._sandbox_orders import ENDED, Placed
 
 _PAGE = 50
 _PARTS = frozenset({"carts", "deliveries", "payment"})

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -106,6 +107,33 @@ async def test_tokens_can_be_expired_by_chance_and_access_revoked() -> None:
             status, body = await client.call("GET", LOCATIONS)
             assert (status, body["errors"][0]["code"]) == (401, expected)
             await client.control("DELETE", "/square/faults")
+        assert (await client.call("GET", LOCATIONS))[0] == 200
+
+
+async def test_asking_for_a_token_fails_by_error_rate_alone() -> None:
+    """Revoked, expired, malformed and hanging answers befall calls with a token, so that a new one can always be asked for."""
+    async with sandboxes() as client:
+        rates = dict.fromkeys(("revoke", "expire_tokens", "malformed", "timeout_after_effect"), 1)
+        await client.control("POST", "/ubereats/faults", {**rates, "rate_limit": 0.001, "latency_ms": 60_000})
+        for _ in range(3):
+            await client.as_uber()
+        await client.control("POST", "/ubereats/faults", {"error_rate": 1})
+        with pytest.raises(AssertionError, match="internal_server_error"):
+            await client.as_uber()
+
+
+async def test_expiring_all_tokens_happens_once() -> None:
+    """`expire_tokens: true` makes the tokens of now expired ones; a new one works."""
+    async with sandboxes() as client:
+        await client.as_square()
+        await client.control("POST", "/square/faults", {"expire_tokens": True})
+        status, body = await client.call("GET", LOCATIONS)
+        assert (status, body["errors"][0]["code"]) == (401, "ACCESS_TOKEN_EXPIRED")
+        held = (await client.control("GET", ""))["square"]["credentials"]
+        form = {name: held[name] for name in ("client_id", "client_secret", "refresh_token")}
+        status, body = await client.call("POST", "/square/oauth2/token", {**form, "grant_type": "refresh_token"})
+        assert status == 200
+        client.token = body["access_token"]
         assert (await client.call("GET", LOCATIONS))[0] == 200
 
 
@@ -236,6 +264,27 @@ async def test_state_and_listing_stay_fast_with_thousands_of_orders() -> None:
 def test_every_sandbox_is_discovered() -> None:
     """A folder's sandbox.py is found by its slug."""
     assert {"square", "ubereats"} <= discover().keys()
+
+
+def test_sandboxes_load_neither_adapters_nor_the_hub() -> None:
+    """A simulator that shared code with its adapter would only prove that the two agree."""
+    code = "import sys; from adapters._sandbox.server import discover; discover(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout.split()
+    assert "simulated_square.sandbox" in loaded
+    ours = {name for name in loaded if name.partition(".")[0] in {"hub", "adapters", "actors", "cluster"}}
+    assert {name for name in ours if name != "adapters" and not name.startswith("adapters._sandbox")} == set()
+
+
+async def test_the_overview_names_kind_address_credentials_and_stores() -> None:
+    """What a demo or a checker needs to connect is in one answer, with a currency for each store."""
+    async with sandboxes() as client:
+        found = await client.control("GET", "")
+        assert found["square"]["credentials"].keys() == {"access_token", "refresh_token", "client_id", "client_secret"}
+        assert found["ubereats"]["credentials"].keys() == {"client_id", "client_secret"}
+        for slug, kind in (("square", "pos"), ("ubereats", "delivery")):
+            assert (found[slug]["kind"], found[slug]["base_url"]) == (kind, f"{client.root}/{slug}")
+            assert len(found[slug]["stores"]) == 2
+            assert all(each.keys() == {"ref", "name", "currency"} for each in found[slug]["stores"])
 
 
 async def test_the_command_prints_its_port_and_ends_on_sigterm() -> None:
