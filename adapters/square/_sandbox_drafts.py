@@ -52,6 +52,7 @@ class Drafts:
             self._adjustments(order, key)
         if order.get("pricing_options", {}).get("auto_apply_taxes"):
             self._auto_taxes(order)
+        self._check_currency(order.get("line_items", []), location["currency"], "order.line_items")
         self._references(order)
         return self.with_fulfillments(order)
 

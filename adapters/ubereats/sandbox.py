@@ -245,7 +245,9 @@ class UberEatsSandbox(Consumers):
         fields(body, cancellation_reason=dict)
         reason = reason_of(body, "cancellation_reason") if body else {"type": "OTHER"}
         if placed.state in ENDED:
-            raise refuse("not_found", f"order {placed.id} has ended", 404)
+            ended = refuse("not_found", f"order {placed.id} has ended", 404)
+            ended.repeats = (placed.failure.get("reason"), placed.failure.get("failure_attributed_to_party")) == ("CANCELED", "MERCHANT")
+            raise ended
         self._fail(placed, "CANCELED", "MERCHANT", f"{reason['type']}: {reason.get('info', '')}")
         return Answer(204)
 

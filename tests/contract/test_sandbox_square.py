@@ -316,3 +316,15 @@ def test_the_specification_check_sees_wrong_bodies() -> None:
             spec.check_request("POST", "/v2/orders", bad)
     with pytest.raises(SpecError, match="no GET /v2/nothing"):
         spec.check_response("GET", "/v2/nothing", 200, {})
+
+
+async def test_a_location_has_one_currency(square: Client) -> None:
+    """A price in another currency than the location's is refused, also one that would come from the catalog."""
+    await square.control("POST", "/square/stores/LKUWAIT", {"create": True, "currency": "KWD"})
+    kwd = {"name": "Soup", "quantity": "1", "base_price_money": {"amount": 2125, "currency": "KWD"}}
+    assert (await made(square, location_id="LKUWAIT", line_items=[kwd]))["total_money"] == {"amount": 2125, "currency": "KWD"}
+    objects = (await square.call("GET", "/square/v2/catalog/list?types=ITEM_VARIATION"))[1]["objects"]
+    for line in ({**kwd, "base_price_money": usd(2125)}, {"catalog_object_id": objects[0]["id"], "quantity": "1"}):
+        body = {"idempotency_key": "key-2", "order": order(location_id="LKUWAIT", line_items=[line])}
+        status, answer = await square.call("POST", ORDERS, body)
+        assert (status, code(answer)) == (400, "INVALID_VALUE")

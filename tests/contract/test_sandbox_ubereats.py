@@ -118,6 +118,10 @@ async def test_denials_and_cancels_fail_the_order_and_say_so(uber: Client) -> No
         0
     ] == 204
     assert (await uber.call("POST", f"{ORDER}/{ours}/cancel"))[0] == 404
+    state = await uber.state("ubereats")
+    assert (state["rejected"], state["calls"]["order.cancel.repeated"]) == ([], 1)
+    assert (await uber.call("POST", f"{ORDER}/{denied}/cancel"))[0] == 404
+    assert [row["injected"] for row in (await uber.state("ubereats"))["rejected"]] == [False]
     await uber.control("POST", f"/ubereats/orders/{theirs}/cancel", {})
     found = {each["id"]: each for each in (await uber.state("ubereats"))["orders"]}
     assert [(found[each]["state"], found[each]["failure"]) for each in (denied, ours, theirs)] == [
