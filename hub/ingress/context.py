@@ -14,9 +14,9 @@ BODY_LIMIT = 1 << 20
 
 
 class IngressContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The ingress's surroundings. `public_url` is the address vendors registered (no trailing slash), `body_limit` bytes.
+    """The ingress's surroundings; `public_url` is the address vendors registered, without a slash at its end.
 
-    `news` is told the tenants that have new events, after the commit.
+    `body_limit` is in bytes; `routes_kept` is how many seconds found routes and keys are remembered.
     """
 
     providers: Providers

@@ -34,6 +34,9 @@ _ROW_ERRORS = (
     OverflowError,
 )
 
+# InternalClientError: a connection that the server ended while it was idle, until asyncpg has noticed (0.32).
+MAY_PASS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+
 
 class NotStored(Exception):
     """The fact is not in the database: too much is waiting, or the database did not take it in time. Worth trying again."""
@@ -156,7 +159,7 @@ class Flusher:
             try:
                 await self._write(batch, doubtful=doubtful)
                 return
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except MAY_PASS as error:
                 doubtful = True
                 metrics.RETRIES.inc()
                 log.warning("ingress.store_failed", error=type(error).__name__, detail=str(error), requests=len(batch))
@@ -176,6 +179,8 @@ class Flusher:
     async def _write(self, batch: list[_Entry], *, doubtful: bool) -> None:
         """Store in one transaction; when a row is refused, halve until only its request fails."""
         rows = sorted(chain.from_iterable(entry.rows for entry in batch), key=_BY_KEY)
+        if self._connection is None or self._connection.is_closed():
+            await self._connect()
         try:
             fresh = await self._append(rows)
         except _ROW_ERRORS as error:
@@ -198,10 +203,11 @@ class Flusher:
         for entry in batch:
             entry.stored(sum(id(row) in new for row in entry.rows))
 
+    async def _connect(self) -> None:
+        self._connection = await connect(self._url, application="hub-ingress")
+        self._insert = await self._connection.prepare(_INSERT)
+
     async def _append(self, rows: list[Row]) -> list[Row]:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self._url, application="hub-ingress")
-            self._insert = await self._connection.prepare(_INSERT)
         found = await self._insert.fetch(
             [row.tenant for row in rows],
             [row.connection for row in rows],
@@ -219,5 +225,5 @@ class Flusher:
         if connection is not None:
             try:
                 await connection.close(timeout=1)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            except MAY_PASS:
                 connection.terminate()

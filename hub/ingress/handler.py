@@ -1,7 +1,6 @@
 """A vendor's call, from raw bytes to the vendor's own answer: find whose it is, verify, read, store, answer."""
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
@@ -9,9 +8,12 @@ from urllib.parse import parse_qsl
 import structlog
 
 from hub.contract import Answer, Fact, IngressRequest, Malformed, Provider
-from hub.ids import is_id, new_id
+from hub.contract import Ingress as VendorIngress
+from hub.contract.provider import WebhookFacts
+from hub.ids import is_id
 from hub.ingress.context import IngressContext
-from hub.ingress.flusher import NotStored, Row, Unstorable
+from hub.ingress.flusher import MAY_PASS, Row, Unstorable
+from hub.ingress.quarantine import keep_unreadable, keep_unrouted
 from hub.ingress.replies import BodyTooLarge, CallerLeft, Receive, Scope, Send, headers_of, problem, read_body, reply
 from hub.ingress.routes import AppKey, Routes, StoreRoute
 from hub.observe import keep_correlation, metrics
@@ -19,6 +21,13 @@ from hub.observe import keep_correlation, metrics
 log = structlog.get_logger("hub.ingress")
 
 PREFIX = "/webhooks/"
+ANSWER_WITHIN = 0.9
+"""The share of the vendor's patience after which it gets 503, so that it hears that instead of nothing."""
+BODY_SECONDS = 30.0
+RETRY_AFTER_SECONDS = 5
+FRESH_SECONDS = 0.25
+"""A signature that no known key made is tried once more with keys that are at most this old."""
+_LONGEST_KEY = 1000
 
 
 class _Refusal(Exception):
@@ -27,6 +36,41 @@ class _Refusal(Exception):
     def __init__(self, status: int, title: str, detail: str, outcome: str) -> None:
         super().__init__(detail)
         self.status, self.title, self.outcome = status, title, outcome
+
+
+class _Call:
+    """One call of a vendor that has an ingress, as it came."""
+
+    __slots__ = ("correlation", "ingress", "provider", "request", "target", "webhook")
+
+    def __init__(
+        self, provider: Provider, ingress: VendorIngress, webhook: WebhookFacts, request: IngressRequest, target: str, correlation: str
+    ) -> None:
+        self.provider, self.ingress, self.webhook = provider, ingress, webhook
+        self.request, self.target, self.correlation = request, target, correlation
+
+    def signed(self, secrets: Sequence[str]) -> bool:
+        """Tell whether one of the secrets signed it; what an adapter stumbles over is not signed."""
+        if not secrets:
+            return False
+        try:
+            return self.ingress.signed(self.request, secrets)
+        except Exception as error:
+            log.warning("ingress.signature_unreadable", provider=self.provider.slug, error=type(error).__name__)
+            return False
+
+    def facts(self) -> Sequence[Fact]:
+        """Read the facts; raises Malformed, also for texts that PostgreSQL cannot hold and for a fault of the adapter."""
+        try:
+            facts = self.ingress.facts(self.request)
+            for fact in facts:
+                _check(fact)
+        except Malformed:
+            raise
+        except Exception as error:
+            log.exception("ingress.adapter_failed", provider=self.provider.slug, correlation_id=self.correlation)
+            raise Malformed(f"the adapter failed on it: {type(error).__name__}") from error
+        return facts
 
 
 class Ingress:
@@ -40,179 +84,176 @@ class Ingress:
         """Answer one call."""
         began = time.monotonic()
         slug, target, suffix = _parts(scope["path"])
-        provider = self._context.providers.get(slug)
-        if provider is None or provider.ingress is None or provider.facts.webhook is None:
-            await problem(send, 404, "Not found", f"no provider {slug!r} calls here")
-            return
         headers = headers_of(scope)
         correlation = keep_correlation(headers.get("x-correlation-id", ""))
         named = {"x-correlation-id": correlation}
+        provider = self._context.providers.get(slug)
+        if provider is None or provider.ingress is None or provider.facts.webhook is None:
+            await problem(send, 404, "Not found", f"no provider {slug[:100]!r} calls here", headers=named)
+            return
         try:
-            body = await read_body(scope, receive, self._context.body_limit)
-            request = IngressRequest(
-                scope["method"],
-                suffix,
-                dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {},
-                headers,
-                body,
-                self._context.public_url + scope["path"],
-            )
-            outcome, answer = await self._take(provider, request, target, correlation)
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await read_body(scope, receive, self._context.body_limit)
+            query = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
+            request = IngressRequest(scope["method"], suffix, query, headers, body, self._context.public_url + _path(scope))
+            call = _Call(provider, provider.ingress, provider.facts.webhook, request, target, correlation)
+            outcome, answer = await self._take(call)
+            if outcome == "not_stored":
+                named["retry-after"] = str(RETRY_AFTER_SECONDS)
             await reply(send, answer.status, answer.body, answer.content_type, named)
         except BodyTooLarge:
             outcome = "too_large"
-            limit = self._context.body_limit
-            await problem(send, 413, "Body too large", f"send at most {limit} bytes", headers=named)
+            await problem(send, 413, "Body too large", f"send at most {self._context.body_limit} bytes", headers=named)
+        except TimeoutError:
+            outcome = "too_slow"
+            await problem(send, 408, "Body too slow", f"send the body within {BODY_SECONDS:g} s", headers=named)
         except CallerLeft:
             outcome = "left"
         except _Refusal as refusal:
             outcome = refusal.outcome
             await problem(send, refusal.status, refusal.title, str(refusal), headers=named)
-        except NotStored as error:
-            outcome = "not_stored"
-            log.warning("ingress.not_stored", provider=slug, detail=str(error), correlation=correlation)
-            answer = provider.ingress.refused("not_stored")
-            await reply(send, answer.status, answer.body, answer.content_type, {**named, "retry-after": "5"})
         metrics.REQUESTS.labels(slug, outcome).inc()
         metrics.SECONDS.observe(time.monotonic() - began)
 
-    async def _take(self, provider: Provider, request: IngressRequest, target: str, correlation: str) -> tuple[str, Answer]:
-        webhook = provider.facts.webhook
-        assert webhook is not None
-        async with asyncio.timeout(webhook.ack_within) as limit:
-            try:
-                if target.startswith("con_"):
-                    return await self._by_connection(provider, request, target, correlation)
-                return await self._by_app(provider, request, target, correlation)
-            except TimeoutError:
-                if limit.expired():
-                    raise NotStored(f"not committed within {webhook.ack_within:.0f} s") from None
-                raise
-            except (OSError, ConnectionError) as error:
-                raise NotStored(f"{type(error).__name__}: {error}") from error
-            except Exception as error:
-                if type(error).__module__.startswith("asyncpg"):
-                    raise NotStored(f"{type(error).__name__}: {error}") from error
-                raise
+    async def _take(self, call: _Call) -> tuple[str, Answer]:
+        """Outcome and answer; raises _Refusal. Whatever goes wrong on our side is `not_stored`, never a 2xx."""
+        try:
+            async with asyncio.timeout(call.webhook.ack_within * ANSWER_WITHIN):
+                return await self._patiently(call)
+        except _Refusal:
+            raise
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            log.warning("ingress.not_stored", provider=call.provider.slug, detail=why, correlation_id=call.correlation)
+            answer = call.ingress.refused("not_stored")
+            return "not_stored", answer if answer.status >= 500 else Answer(503)
 
-    async def _by_connection(self, provider: Provider, request: IngressRequest, connection: str, correlation: str) -> tuple[str, Answer]:
-        ingress = provider.ingress
-        assert ingress is not None
-        route = await self._routes.connection(provider, connection) if is_id("con", connection) else None
+    async def _patiently(self, call: _Call) -> tuple[str, Answer]:
+        """Try again while the database is away: whatever a try stored is known to the next one."""
+        delay = 0.05
+        while True:
+            try:
+                if call.target.startswith("con_"):
+                    return await self._by_connection(call)
+                return await self._by_app(call)
+            except MAY_PASS as error:
+                log.warning("ingress.tried", provider=call.provider.slug, error=type(error).__name__, correlation_id=call.correlation)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 1.0)
+
+    async def _by_connection(self, call: _Call) -> tuple[str, Answer]:
+        route = await self._routes.connection(call.provider, call.target) if is_id("con", call.target) else None
         if route is None:
             raise _Refusal(404, "Not found", "no such connection", "unknown")
-        if not ingress.signed(request, route.secrets):
-            route = await self._routes.connection(provider, connection, newest=0.0)
-            if route is None or not ingress.signed(request, route.secrets):
-                raise self._unsigned(provider, request)
+        if not call.signed(route.secrets):
+            route = await self._routes.connection(call.provider, call.target, newest=FRESH_SECONDS)
+            if route is None or not call.signed(route.secrets):
+                return self._unsigned(call)
         home = StoreRoute(route.tenant, route.connection)
         try:
-            facts = ingress.facts(request)
+            facts = call.facts()
         except Malformed as error:
-            return await self._unreadable(provider, request, home, str(error), correlation)
-        return await self._store(provider, request, [(fact, home) for fact in facts], correlation)
+            return await self._unreadable(call, home, str(error))
+        return await self._store(call, [(fact, home) for fact in facts], facts)
 
-    async def _by_app(self, provider: Provider, request: IngressRequest, target: str, correlation: str) -> tuple[str, Answer]:
-        ingress = provider.ingress
-        assert ingress is not None
-        app = self._signer(provider, request, await self._routes.apps(provider), target)
-        if app is None:
-            app = self._signer(provider, request, await self._routes.apps(provider, newest=0.0), target)
-        if app is None:
-            raise self._unsigned(provider, request)
+    async def _by_app(self, call: _Call) -> tuple[str, Answer]:
+        signers = await self._signers(call)
+        if not signers:
+            return self._unsigned(call)
         try:
-            facts = ingress.facts(request)
+            facts = call.facts()
         except Malformed as error:
-            await self._unrouted(provider, app, request, "", f"cannot be read: {error}", correlation)
-            return "unreadable", ingress.stored(())
-        homes = []
+            why = f"cannot be read: {error}"
+            await keep_unrouted(self._context, call.provider.slug, signers[0].app, call.request.body, "", why, call.correlation)
+            return "unreadable", call.ingress.stored(())
+        homes: list[tuple[Fact, StoreRoute]] = []
+        strangers: list[str] = []
         for fact in facts:
-            home = await self._home(app, fact)
+            home = await self._home(signers, fact)
             if home is None:
-                await self._unrouted(provider, app, request, fact.store_ref, "no proven claim on this store", correlation)
-                return "unrouted", ingress.refused("unknown_store")
-            homes.append((fact, home))
-        return await self._store(provider, request, homes, correlation)
+                strangers.append(fact.store_ref)
+            else:
+                homes.append((fact, home))
+        if not strangers:
+            return await self._store(call, homes, facts)
+        # The vendor hears a refusal, and may not come again: what does belong to somebody is kept first.
+        if homes:
+            await self._store(call, homes, facts)
+        for store_ref in dict.fromkeys(strangers):
+            why = "no proven claim on this store" if store_ref else "it names no store"
+            await keep_unrouted(self._context, call.provider.slug, signers[0].app, call.request.body, store_ref, why, call.correlation)
+        return "unrouted", call.ingress.refused("unknown_store")
 
-    async def _home(self, app: AppKey, fact: Fact) -> StoreRoute | None:
-        home = await self._routes.store(app.app, fact.store_ref)
-        if home is None and fact.kind == "store.provisioned":
-            await self._routes.provision(app.app, fact.store_ref)
+    async def _signers(self, call: _Call) -> list[AppKey]:
+        """The provider's apps whose keys signed the call: more than one where two apps share a secret."""
+        for newest in (None, FRESH_SECONDS):
+            apps = await self._routes.apps(call.provider, newest=newest)
+            if call.target:
+                apps = tuple(app for app in apps if app.app == call.target)
+            signers = [app for app in apps if call.signed(app.secrets)]
+            if signers:
+                return signers
+        if call.target and not apps:
+            raise _Refusal(404, "Not found", "no such app", "unknown")
+        return []
+
+    async def _home(self, signers: Sequence[AppKey], fact: Fact) -> StoreRoute | None:
+        if not fact.store_ref:
+            return None
+        for app in signers:
             home = await self._routes.store(app.app, fact.store_ref)
-        return home
-
-    def _signer(self, provider: Provider, request: IngressRequest, apps: Sequence[AppKey], target: str) -> AppKey | None:
-        assert provider.ingress is not None
-        for app in apps:
-            if (not target or target == app.app) and provider.ingress.signed(request, app.secrets):
-                return app
+            if home is None and fact.kind == "store.provisioned":
+                await self._routes.provision(app.app, fact.store_ref)
+                home = await self._routes.store(app.app, fact.store_ref)
+            if home is not None:
+                return home
         return None
 
-    def _unsigned(self, provider: Provider, request: IngressRequest) -> _Refusal:
-        assert provider.ingress is not None
-        webhook = provider.facts.webhook
-        assert webhook is not None
-        if webhook.header.lower() not in request.headers:
+    def _unsigned(self, call: _Call) -> tuple[str, Answer]:
+        """Nobody we know signed it. Without any signature, a body that makes no sense is called malformed instead."""
+        if call.webhook.header.lower() not in call.request.headers:
             try:
-                provider.ingress.facts(request)
+                call.facts()
             except Malformed as error:
-                return _Refusal(400, "Malformed", f"unsigned, and it cannot be read: {error}", "malformed")
-        return _Refusal(401, "Bad signature", f"the {webhook.header} header does not sign this body", "bad_signature")
+                raise _Refusal(400, "Malformed", f"unsigned, and it cannot be read: {error}", "malformed") from error
+        return "bad_signature", call.ingress.refused("bad_signature")
 
-    async def _store(
-        self, provider: Provider, request: IngressRequest, homes: Sequence[tuple[Fact, StoreRoute]], correlation: str
-    ) -> tuple[str, Answer]:
-        assert provider.ingress is not None
+    async def _store(self, call: _Call, homes: Sequence[tuple[Fact, StoreRoute]], facts: Sequence[Fact]) -> tuple[str, Answer]:
         rows = []
         for fact, home in homes:
             key = await self._context.bodies.key(home.tenant)
-            sealed = key.seal(request.body, home.tenant, "messages", home.connection, fact.dedupe_key)
-            rows.append(Row(home.connection, fact.dedupe_key, home.tenant, fact.kind, fact.subject, int(fact.lane), sealed, correlation))
+            sealed = key.seal(call.request.body, home.tenant, "messages", home.connection, fact.dedupe_key)
+            rows.append(
+                Row(home.connection, fact.dedupe_key, home.tenant, fact.kind, fact.subject, int(fact.lane), sealed, call.correlation)
+            )
         try:
             new = await self._context.flusher.store(rows) if rows else 0
         except Unstorable as error:
-            return await self._unreadable(provider, request, homes[0][1], f"cannot be stored: {error}", correlation)
-        return ("stored" if new else "repeated"), provider.ingress.stored([fact for fact, _ in homes])
+            return await self._unreadable(call, homes[0][1], f"cannot be stored: {error}")
+        return ("stored" if new else "repeated"), call.ingress.stored(facts)
 
-    async def _unreadable(
-        self, provider: Provider, request: IngressRequest, home: StoreRoute, why: str, correlation: str
-    ) -> tuple[str, Answer]:
-        """A signed body that nobody can read is kept under its digest, dead, with an alert, and answered as stored."""
-        assert provider.ingress is not None
-        digest = hashlib.sha256(request.body).hexdigest()
-        key = await self._context.bodies.key(home.tenant)
-        sealed = key.seal(request.body, home.tenant, "messages", home.connection, f"body/{digest}")
-        await self._context.database.fetchval(
-            "select hub.append_dead($1, $2, $3, $4, $5, $6, $7)",
-            home.tenant,
-            home.connection,
-            digest,
-            sealed,
-            _plain(why),
-            correlation,
-            new_id("alr"),
-        )
-        log.warning("ingress.unreadable", provider=provider.slug, connection=home.connection, correlation=correlation)
-        return "unreadable", provider.ingress.stored(())
-
-    async def _unrouted(self, provider: Provider, app: AppKey, request: IngressRequest, store_ref: str, why: str, correlation: str) -> None:
-        """A signed call of nobody's store is kept for the operator."""
-        await self._context.database.execute(
-            "select hub.store_unrouted($1, $2, $3, $4, $5, $6, $7, $8)",
-            provider.slug,
-            app.app,
-            _plain(store_ref)[:200],
-            _plain(why),
-            hashlib.sha256(request.body).digest(),
-            self._context.master.seal(request.body, "", "unrouted", app.app),
-            correlation,
-            new_id("alr"),
-        )
-        log.warning("ingress.unrouted", provider=provider.slug, store_ref=store_ref[:200], reason=why, correlation=correlation)
+    async def _unreadable(self, call: _Call, home: StoreRoute, why: str) -> tuple[str, Answer]:
+        await keep_unreadable(self._context, call.provider.slug, home, call.request.body, why, call.correlation)
+        return "unreadable", call.ingress.stored(())
 
 
-def _plain(text: str) -> str:
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:500]
+def _check(fact: Fact) -> None:
+    """Refuse texts that PostgreSQL cannot hold or index; raises Malformed."""
+    for name, text in (("dedupe_key", fact.dedupe_key), ("subject", fact.subject), ("store_ref", fact.store_ref)):
+        if "\x00" in text:
+            raise Malformed(f"NUL in the {name}")
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError:
+            raise Malformed(f"half a surrogate pair in the {name}") from None
+        if size > _LONGEST_KEY:
+            raise Malformed(f"{size} bytes in the {name}")
+
+
+def _path(scope: Scope) -> str:
+    """The path as it was sent, still percent-encoded: vendors sign that."""
+    raw: bytes | None = scope.get("raw_path")
+    return raw.partition(b"?")[0].decode("latin-1") if raw else str(scope["path"])
 
 
 def _parts(path: str) -> tuple[str, str, str]:

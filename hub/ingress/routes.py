@@ -95,7 +95,7 @@ class Routes:
             value: _T = known[1]
             return value
         running = self._asking.get(key)
-        if running is not None and newest is None:
+        if running is not None:
             shared: _T | None = await asyncio.shield(running)
             if shared is not None:
                 return shared
