@@ -245,16 +245,21 @@ def _next(cursor: str, following: str | None) -> str:
     return following or ""
 
 
+def _untipped(order: models.Order) -> int:
+    # Once it is paid, Square's total holds the payment's tip.
+    return order.total_money.amount - order.total_tip_money.amount
+
+
 def _order_done(order: models.Order) -> Done:
     if not order.total_money.currency:
         raise Drifted("order.total_money is missing")
-    data = {"total": order.total_money.amount, "currency": order.total_money.currency, "version": order.version}
+    data = {"total": _untipped(order), "currency": order.total_money.currency, "version": order.version}
     return Done(order.id, data)
 
 
 def _pos_order(order: models.Order) -> PosOrder:
-    whole = order.total_money
-    money = Money(whole.amount, whole.currency) if whole.currency else None
+    currency = order.total_money.currency
+    money = Money(_untipped(order), currency) if currency else None
     return PosOrder(order.id, order.reference_id or "", state_of(order), str(order.version), money)
 
 

@@ -102,6 +102,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     reference_id: str | None = None
     total_money: Money = Money()
+    total_tip_money: Money = Money()
     fulfillments: list[Fulfillment] = []
     tenders: list[Tender] = []
     created_at: str | None = None

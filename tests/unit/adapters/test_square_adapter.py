@@ -130,8 +130,11 @@ def test_steps_leave_what_later_ones_need() -> None:
 
 
 async def test_find_searches_a_window_by_our_reference() -> None:
-    """Every page, from five minutes before the first send; the order and its payment are both found."""
-    mine = told(reference_id=TASK.reference, tenders=[{"id": "P1"}])
+    """Every page, from five minutes before the first send; the order, without its tip, and its payment are found."""
+    mine = told(reference_id=TASK.reference, tenders=[{"id": "P1"}]) | {
+        "total_money": {"amount": 2800, "currency": "USD"},
+        "total_tip_money": {"amount": 300, "currency": "USD"},
+    }
     pages = [{"orders": [told(reference_id="other")], "cursor": "next"}, {"orders": [mine]}]
     adapter, http = square(*pages, *pages)
     assert await adapter.find(TASK, "order", SINCE) == Done("SQ1", {"total": 2500, "currency": "USD", "version": 4})

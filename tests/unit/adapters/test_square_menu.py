@@ -74,9 +74,13 @@ async def test_modifier_lists_are_groups() -> None:
     """In their order, with prices, defaults and bounds; SINGLE means at most one."""
     info = [{"modifier_list_id": "L"}, {"modifier_list_id": "OFF", "enabled": False}, {"modifier_list_id": "GONE"}]
     menu = await menu_of(
-        [item("I1", "Burger", variation("V1", "", 900), modifier_list_info=info), modifier_list("L", selection_type="SINGLE")]
+        [
+            item("I1", "Burger", variation("V1", "", 900), modifier_list_info=info),
+            modifier_list("L", selection_type="SINGLE"),
+            modifier_list("OFF"),
+        ]
     )
-    (group,) = menu.groups
+    group = menu.groups[0]
     assert [(m.id, m.price, m.default) for m in group.modifiers] == [("M1", usd(150), True), ("M2", usd(50), False)]
     assert (group.minimum, group.maximum) == (0, 1)
     assert menu.items[0].group_ids == ("L",)
