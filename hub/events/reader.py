@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 _CURSOR = struct.Struct(">QQ")
+_HIGHEST = (1 << 63) - 1
 
 
 class Reads(Protocol):
@@ -35,9 +36,12 @@ def encode_cursor(transaction: int, number: int) -> str:
 def decode_cursor(cursor: str) -> tuple[int, int]:
     """Read what `encode_cursor` wrote; raises BadCursor."""
     try:
-        transaction, number = _CURSOR.unpack(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        transaction, number = _CURSOR.unpack(packed)
     except (ValueError, struct.error) as error:
         raise BadCursor("the cursor is not one of ours: leave it out to start at the beginning") from error
+    if transaction > _HIGHEST or number > _HIGHEST:
+        raise BadCursor("the cursor is not one of ours: leave it out to start at the beginning")
     return transaction, number
 
 

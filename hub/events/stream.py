@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,8 @@ import msgspec
 import structlog
 
 from hub.database.pool import Database
-from hub.events.feed import Feeds, Frame, Subscriber
-from hub.events.reader import BadCursor, decode_cursor, latest_cursor
+from hub.events.feed import Feeds, Frame, Subscription
+from hub.events.reader import BadCursor, decode_cursor
 from hub.identity.authenticate import authenticate
 from hub.identity.principal import Denied, Principal
 from hub.ingress.replies import Receive, Scope, Send, problem
@@ -22,14 +23,23 @@ from hub.vault import MasterKeys
 log = structlog.get_logger("hub.live")
 
 LARGEST_FRAME = 16 * 1024
+"""Bytes a client may say at once."""
+BURST, PER_SECOND = 100, 20
+"""Frames a client may say at once, and in the long run."""
+FIRST_WORD_SECONDS = 0.1
+"""How long events wait for the client's `subscribe`, so that a resume starts with its filter."""
+CHECK_SECONDS = 60.0
+"""How often a socket's session or API key is looked at again."""
+
 TOPICS = {
-    "orders": ("order.",),
-    "stock": ("stock.",),
-    "stores": ("store.",),
-    "menus": ("menu.",),
-    "connections": ("connection.",),
-    "alerts": ("alert.",),
+    "orders": "order.",
+    "stock": "stock.",
+    "stores": "store.",
+    "menus": "menu.",
+    "connections": "connection.",
+    "alerts": "alert.",
 }
+COMMANDS = frozenset({"order.accept", "order.reject", "order.ready", "order.cancel"})
 
 Command = Callable[[Principal, str, str, dict[str, Any]], Awaitable[dict[str, Any]]]
 """Carries out a client's command (principal, name, order, arguments) and returns what to show."""
@@ -53,15 +63,26 @@ class Said(msgspec.Struct):
 
 @dataclass(frozen=True)
 class LiveContext:
-    """What the stream works with."""
+    """What the stream works with. Without `command`, commands are answered as not available."""
 
     database: Database
     master: MasterKeys
     feeds: Feeds
     command: Command | None = None
+    check_seconds: float = CHECK_SECONDS
+
+
+class _Ended(Exception):
+    """The server ends the socket with a close code."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 class _Filter:
+    """What a socket wants: everything, until it subscribes."""
+
     def __init__(self) -> None:
         self.prefixes: tuple[str, ...] = ()
         self.locations: frozenset[str] = frozenset()
@@ -79,133 +100,165 @@ class Live:
         self._context = context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a socket; anything else is told to open one."""
+        """Serve a socket; anything else is told to open one. 4401: who are you; 4400: no cursor of ours; 1009, 1008: too much."""
         if scope["type"] != "websocket":
             if scope["type"] == "http":
                 await problem(send, 426, "Upgrade required", "this address speaks WebSocket", headers={"upgrade": "websocket"})
             return
         await receive()
         token, protocol = _token(scope)
-        try:
-            principal = await authenticate(self._context, f"Bearer {token}" if token else None)
-        except Denied:
-            await send({"type": "websocket.accept", "subprotocol": protocol})
-            await send({"type": "websocket.close", "code": 4401, "reason": "authenticate"})
-            return
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("cursor", [""])[0]
         await send({"type": "websocket.accept", "subprotocol": protocol})
-        try:
-            if given:
-                decode_cursor(given)
-        except BadCursor as error:
-            await send({"type": "websocket.close", "code": 4400, "reason": str(error)[:120]})
-            return
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("cursor", [""])[0]
         metrics.SOCKETS.inc()
         try:
-            await self._serve(principal, given, receive, send)
+            principal = await authenticate(self._context, f"Bearer {token}" if token else None)
+            if given:
+                decode_cursor(given)
+            wanted = _Filter()
+            async with self._context.feeds.subscribe(principal.tenant, given, wanted) as subscription:
+                await _Socket(self._context, principal, token, wanted, subscription, receive, send).run()
+        except Denied:
+            await _close(send, 4401, "authenticate")
+        except BadCursor as error:
+            await _close(send, 4400, str(error))
+        except _Ended as ended:
+            await _close(send, ended.code, str(ended))
+        except Exception as error:
+            log.warning("live.socket_failed", error=f"{type(error).__name__}: {error}")
+            await _close(send, 1011, "something went wrong here: come back with your last cursor")
         finally:
             metrics.SOCKETS.dec()
 
-    async def _serve(self, principal: Principal, given: str, receive: Receive, send: Send) -> None:
-        feed = self._context.feeds.feed(principal.tenant)
-        wanted = _Filter()
-        subscriber = Subscriber(wanted)
-        if given:
-            missed = await feed.join(subscriber, given)
-            place = given
-        else:
-            async with self._context.database.tenant(principal.tenant) as transaction:
-                place = await latest_cursor(transaction, principal.tenant)
-            missed = await feed.join(subscriber, place)
-        lock = asyncio.Lock()
 
-        async def say(value: dict[str, Any]) -> None:
-            async with lock:
-                await send({"type": "websocket.send", "text": msgspec.json.encode(value).decode()})
+class _Socket:
+    """An accepted socket."""
 
-        async def write() -> None:
-            await say({"type": "hello", "cursor": place})
-            for frame in missed:
-                if wanted(frame):
-                    async with lock:
-                        await send({"type": "websocket.send", "text": frame.text})
-            while True:
-                frame_or_none = await subscriber.queue.get()
-                if frame_or_none is None:
-                    metrics.BEHIND.inc()
-                    await say({"type": "behind"})
-                    subscriber.behind = False
-                    continue
-                metrics.FRAMES.inc()
-                async with lock:
-                    await send({"type": "websocket.send", "text": frame_or_none.text})
-
-        writer = asyncio.create_task(write())
-        reader = asyncio.create_task(self._listen(principal, wanted, receive, send, say))
-        try:
-            await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (writer, reader):
-                task.cancel()
-            await asyncio.gather(writer, reader, return_exceptions=True)
-            await feed.leave(subscriber)
-
-    async def _listen(
+    def __init__(
         self,
+        context: LiveContext,
         principal: Principal,
+        token: str,
         wanted: _Filter,
+        subscription: Subscription,
         receive: Receive,
         send: Send,
-        say: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
+        self._context, self._principal, self._token = context, principal, token
+        self._wanted, self._subscription, self._receive, self._send = wanted, subscription, receive, send
+        self._first_word = asyncio.Event()
+        self._allowance, self._counted_at = float(BURST), time.monotonic()
+
+    async def run(self) -> None:
+        """Serve until one side ends it; raises _Ended, Denied and what sending raises."""
+        tasks = [asyncio.create_task(work) for work in (self._write(), self._read(), self._check())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
+
+    async def _say(self, value: dict[str, Any]) -> None:
+        await self._send({"type": "websocket.send", "text": msgspec.json.encode(value).decode()})
+
+    async def _write(self) -> None:
+        await self._say({"type": "hello", "cursor": self._subscription.cursor})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._first_word.wait(), FIRST_WORD_SECONDS)
+        async with contextlib.aclosing(self._subscription.frames()) as frames:
+            async for frame in frames:
+                if frame is None:
+                    metrics.BEHIND.inc()
+                    await self._say({"type": "behind"})
+                else:
+                    metrics.FRAMES.inc()
+                    await self._send({"type": "websocket.send", "text": frame.text})
+
+    async def _read(self) -> None:
         while True:
-            message = await receive()
+            message = await self._receive()
             if message["type"] == "websocket.disconnect":
                 return
-            text = message.get("text") or (message.get("bytes") or b"").decode("utf-8", "replace")
-            if len(text) > LARGEST_FRAME:
-                with contextlib.suppress(Exception):
-                    await send({"type": "websocket.close", "code": 1009, "reason": "frame too large"})
-                return
+            said: bytes = message.get("bytes") or (message.get("text") or "").encode()
+            if len(said) > LARGEST_FRAME:
+                raise _Ended(1009, f"say at most {LARGEST_FRAME} bytes at once")
+            self._count()
             try:
-                said = msgspec.json.decode(text, type=Said)
-            except msgspec.DecodeError as error:
-                await say({"type": "error", "detail": f"not understood: {error}"})
-                continue
-            await self._answer(principal, wanted, said, say)
+                understood = msgspec.json.decode(said, type=Said)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                await self._say({"type": "error", "detail": f"not understood: {error}"})
+            else:
+                await self._answer(understood)
+            self._first_word.set()
 
-    async def _answer(self, principal: Principal, wanted: _Filter, said: Said, say: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+    def _count(self) -> None:
+        now = time.monotonic()
+        self._allowance = min(BURST, self._allowance + (now - self._counted_at) * PER_SECOND) - 1
+        self._counted_at = now
+        if self._allowance < 0:
+            raise _Ended(1008, f"say at most {PER_SECOND} frames a second")
+
+    async def _answer(self, said: Said) -> None:
         if said.type == "ping":
-            await say({"type": "pong"})
+            await self._say({"type": "pong"})
         elif said.type == "subscribe":
-            unknown = sorted(set(said.topics or []) - set(TOPICS))
+            unknown = sorted(set(said.topics or ()) - set(TOPICS))
             if unknown:
-                await say({"type": "error", "detail": f"unknown topics {', '.join(unknown)}; known are {', '.join(TOPICS)}"})
+                await self._say({"type": "error", "detail": f"unknown topics {', '.join(unknown)}; known are {', '.join(TOPICS)}"})
                 return
-            wanted.prefixes = tuple(prefix for topic in said.topics or [] for prefix in TOPICS[topic])
-            wanted.locations = frozenset(said.locations or [])
-            await say({"type": "subscribed", "topics": said.topics or sorted(TOPICS), "locations": said.locations or []})
+            self._wanted.prefixes = tuple(TOPICS[topic] for topic in said.topics or ())
+            self._wanted.locations = frozenset(said.locations or ())
         elif said.type == "command":
-            await say({"type": "result", "id": said.id, **await self._command(principal, said)})
+            await self._say({"type": "result", "id": said.id, **await self._command(said)})
         else:
-            await say({"type": "error", "detail": f"unknown type {said.type!r}: subscribe, command or ping"})
+            await self._say({"type": "error", "detail": f"unknown type {said.type!r}: subscribe, command or ping"})
 
-    async def _command(self, principal: Principal, said: Said) -> dict[str, Any]:
+    async def _command(self, said: Said) -> dict[str, Any]:
+        if said.name not in COMMANDS:
+            return {"ok": False, "detail": f"unknown command {said.name!r}; known are {', '.join(sorted(COMMANDS))}"}
         if self._context.command is None:
-            return {"ok": False, "detail": "commands are not available here: use the HTTP API"}
+            return {"ok": False, "detail": "not available: commands go to the HTTP API here"}
         try:
-            return {"ok": True, **await self._context.command(principal, said.name, said.order, said.arguments)}
+            # A client that hangs up doesn't take a command back that is under way.
+            work = asyncio.ensure_future(self._context.command(self._principal, said.name, said.order, said.arguments))
+            return {"ok": True, "result": await asyncio.shield(work)}
         except CommandRefused as error:
             return {"ok": False, "detail": str(error)}
+        except Exception as error:
+            log.exception("live.command_failed", name=said.name, error=type(error).__name__)
+            return {"ok": False, "detail": "the command failed here: look at the order, then try again"}
+
+    async def _check(self) -> None:
+        """End a socket whose session is over or whose API key is revoked; a database that doesn't answer ends nothing."""
+        while True:
+            await asyncio.sleep(self._context.check_seconds)
+            try:
+                if not self._principal.session:
+                    await authenticate(self._context, f"Bearer {self._token}")
+                elif not await self._context.database.fetchval("select hub.session_alive($1)", self._principal.session):
+                    raise Denied("the session is over")
+            except Denied:
+                raise
+            except Exception as error:
+                log.warning("live.unchecked", error=f"{type(error).__name__}: {error}")
+
+
+async def _close(send: Send, code: int, reason: str) -> None:
+    with contextlib.suppress(Exception):
+        await send({"type": "websocket.close", "code": code, "reason": reason.encode()[:120].decode("utf-8", "ignore")})
 
 
 def _token(scope: Scope) -> tuple[str, str | None]:
+    """The token and the subprotocol to agree on: browsers end a socket whose offers were all passed over."""
+    offered: list[str] = list(scope.get("subprotocols") or ())
     for name, value in scope["headers"]:
         if name.lower() == b"authorization":
             scheme, _, token = value.decode("latin-1").partition(" ")
             if scheme.lower() == "bearer":
-                return token.strip(), None
-    for protocol in scope.get("subprotocols", []):
+                return token.strip(), next((protocol for protocol in offered if not protocol.startswith("bearer.")), None)
+    for protocol in offered:
         if protocol.startswith("bearer."):
-            return protocol.removeprefix("bearer."), protocol
+            return protocol.removeprefix("bearer."), next((other for other in offered if not other.startswith("bearer.")), protocol)
     return "", None
