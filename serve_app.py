@@ -4,21 +4,24 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import ray
 import redis.asyncio
+import uvicorn
 from ray import serve
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 
 from actors.connectivity import tester
-from actors.owners import RayOwners
+from actors.owners import NAMESPACE, RayOwners
 from actors.process import configure
+from actors.supervisor import SUPERVISOR
 from hub.api.app import build_api
 from hub.api.context import ApiContext
 from hub.contract import InstalledProviders
 from hub.database.migrate import pending
 from hub.database.pool import Database
 from hub.events.feed import Feeds
-from hub.events.stream import Live, LiveContext
+from hub.events.stream import LARGEST_FRAME, Live, LiveContext
 from hub.ingress import Flusher, Ingress, IngressContext, keep_day_key
 from hub.ingress.handler import PREFIX
 from hub.ingress.replies import Receive, Scope, Send
@@ -29,11 +32,13 @@ from hub.observe.operations import (
     owners_check,
     postgres_check,
     redis_check,
+    supervision_check,
 )
 from hub.settings import Settings
 from hub.vault import BodyVault
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Close = Callable[[], Awaitable[None]]
 
 API, LIVE = "api", "live"
 STREAM = "/api/v1/stream"
@@ -41,33 +46,35 @@ WAITING_REQUESTS = 2000
 
 
 class Lazily:
-    """An ASGI app that is built inside the replica's event loop, by its first request, once."""
+    """An ASGI app that is built inside the replica's event loop, by its first request, once, and closed when the replica ends."""
 
-    def __init__(self, build: Callable[[], Awaitable[App]]) -> None:
+    def __init__(self, build: Callable[[], Awaitable[tuple[App, Close]]]) -> None:
         self._build = build
-        self._app: App | None = None
+        self._built: tuple[App, Close] | None = None
         self._lock = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a call on; lifespan events are answered here."""
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await self._lifespan(receive, send)
             return
-        app = self._app
-        if app is None:
+        built = self._built
+        if built is None:
             async with self._lock:
-                if self._app is None:
-                    self._app = await self._build()
-                app = self._app
-        await app(scope, receive, send)
+                if self._built is None:
+                    self._built = await self._build()
+                built = self._built
+        await built[0](scope, receive, send)
 
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            ends = message["type"] == "lifespan.shutdown"
+            if ends and self._built is not None:
+                await self._built[1]()
+            await send({"type": f"{message['type']}.complete"})
+            if ends:
+                return
 
 
 def build_api_app() -> App:
@@ -75,10 +82,10 @@ def build_api_app() -> App:
     return Lazily(_build_api)
 
 
-async def _build_api() -> App:
+async def _build_api() -> tuple[App, Close]:
     settings = Settings.load()
     configure(settings)
-    database = await Database(settings.database_url, application="hub api", least=1, most=8).open()
+    database = await Database(settings.database_url, application="hub api", least=0, most=8).open()
     master = settings.open_master_keys()
     providers = InstalledProviders()
     owners = RayOwners()
@@ -95,7 +102,10 @@ async def _build_api() -> App:
         )
     )
     hints = redis.asyncio.Redis.from_url(settings.redis_url, socket_timeout=2) if settings.redis_url else None
-    helpful = {"owners": owners_check(database)}
+    helpful = {
+        "owners": owners_check(database),
+        "supervisor": supervision_check(lambda: ray.get_actor(SUPERVISOR, NAMESPACE)),
+    }
     if hints is not None:
         helpful["redis"] = redis_check(hints.ping)
     operations = Operations(
@@ -130,21 +140,42 @@ async def _build_api() -> App:
         else:
             await api(scope, receive, send)
 
-    return dispatch
+    async def close() -> None:
+        await flusher.close()
+        await database.close()
+        if hints is not None:
+            await hints.aclose()
+
+    return dispatch, close
 
 
 def build_live_app() -> App:
-    """The `live` app."""
+    """The `live` app. Serve (2.60) takes no WebSocket options, and makes its server after the app: so the app narrows it here."""
+    uvicorn.Config = _Sockets  # type: ignore[misc]
     return Lazily(_build_live)
 
 
-async def _build_live() -> App:
+async def _build_live() -> tuple[App, Close]:
     settings = Settings.load()
     configure(settings)
-    database = await Database(settings.database_url, application="hub live", least=1, most=4).open()
+    database = await Database(settings.database_url, application="hub live", least=0, most=4).open()
     hints = redis.asyncio.Redis.from_url(settings.redis_url) if settings.redis_url else None
     feeds = Feeds(database, hints).start()
-    return Live(LiveContext(database, settings.open_master_keys(), feeds))
+
+    async def close() -> None:
+        feeds.close()
+        await database.close()
+        if hints is not None:
+            await hints.aclose()
+
+    return Live(LiveContext(database, settings.open_master_keys(), feeds)), close
+
+
+class _Sockets(uvicorn.Config):
+    """Serve's HTTP server without compression, whose state costs 34 KB a socket, and with small inbound frames."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "ws_per_message_deflate": False, "ws_max_size": 2 * LARGEST_FRAME})
 
 
 def deploy(settings: Settings) -> None:

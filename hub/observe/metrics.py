@@ -1,4 +1,4 @@
-"""This process's counters, and the operator's figures from the database beside them, in Prometheus' text form."""
+"""Counters of this process, and the operator's figures from the database beside them, in Prometheus' text form."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,9 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 REGISTRY = CollectorRegistry(auto_describe=False)
 """The hub's own registry. Nothing in it is labelled by tenant or connection."""
 
-REQUESTS = Counter(
-    "hub_ingress_requests", "Vendor calls by provider and what became of them", ["provider", "outcome"], registry=REGISTRY
-)
+REQUESTS = Counter("hub_ingress_requests", "Vendor calls by provider and what became of them", ["provider", "outcome"], registry=REGISTRY)
 FACTS = Counter("hub_ingress_facts", "Facts that vendors told us, new or known before", ["known"], registry=REGISTRY)
 SECONDS = Histogram(
     "hub_ingress_seconds",
@@ -19,9 +17,7 @@ SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=REGISTRY,
 )
-BATCH = Histogram(
-    "hub_ingress_batch_facts", "Facts stored by one commit", buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500), registry=REGISTRY
-)
+BATCH = Histogram("hub_ingress_batch_facts", "Facts stored by one commit", buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500), registry=REGISTRY)
 BACKLOG = Gauge("hub_ingress_waiting_facts", "Facts that wait for their commit", registry=REGISTRY)
 RETRIES = Counter("hub_ingress_store_retries", "Commits that had to be repeated", registry=REGISTRY)
 SOCKETS = Gauge("hub_live_sockets", "WebSockets that are open here", registry=REGISTRY)

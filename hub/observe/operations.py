@@ -22,8 +22,8 @@ _FIGURES_KEPT = 1.0
 class Figures(Protocol):
     """The part of hub.database.Database that the figures need."""
 
-    async def fetchrow(self, query: str, *args: Any) -> Mapping[str, Any] | None:
-        """First row, or None."""
+    async def fetchrow(self, query: str, *args: Any) -> Any:
+        """First row as a mapping, or None."""
         ...
 
 
@@ -99,7 +99,7 @@ class Operations:
         try:
             async with asyncio.timeout(_PATIENCE):
                 figures = await self._context.database.fetchrow("select * from hub.operator_figures()")
-        except Exception:  # noqa: BLE001 - the process's own counters are shown without them
+        except Exception:
             figures = None
         self._figures = (time.monotonic(), figures)
         return figures
@@ -111,7 +111,7 @@ async def _look(check: Check) -> dict[str, str]:
             return {"state": "ok", "detail": await check()}
     except TimeoutError:
         return {"state": "down", "detail": f"no answer within {_PATIENCE:g} s"}
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the answer
+    except Exception as error:
         return {"state": "down", "detail": type(error).__name__ if not isinstance(error, NotWell) else str(error)}
 
 
@@ -159,11 +159,25 @@ def redis_check(ping: Callable[[], Awaitable[object]]) -> Check:
     return check
 
 
-def owners_check(database: Figures, *, patience: float = 30.0) -> Check:
-    """Check that no connection has work that nobody took for `patience` seconds."""
+def supervision_check(find: Callable[[], object]) -> Check:
+    """Check that the Supervisor is there; `find` may block, and raises or returns None when it isn't."""
 
     async def check() -> str:
-        query = "select count(*) as connections, coalesce(sum(ready), 0) as ready from hub.due_connections($1)"
+        if await asyncio.to_thread(find) is None:
+            raise NotWell("the Supervisor is not there: connections stay where they are until it is back")
+        return "there"
+
+    return check
+
+
+def owners_check(database: Figures, *, patience: float = 60.0) -> Check:
+    """Check that no active connection has work that nobody took for `patience` seconds; paused and suspended ones may wait."""
+
+    async def check() -> str:
+        query = (
+            "select count(*) as connections, coalesce(sum(d.ready), 0) as ready"
+            " from hub.due_connections($1) d join hub.connections_to_place() c using (connection) where c.status = 'active'"
+        )
         row = await database.fetchrow(query, patience)
         if row is not None and row["connections"]:
             raise NotWell(f"{row['ready']} messages of {row['connections']} connections wait for more than {patience:g} s")

@@ -160,6 +160,7 @@ async def add_connection(database: Database, tenant: str, provider: str, secret:
             connection,
             provider,
         )
+        await tx.execute("insert into hub.leases (tenant_id, connection) values ($1, $2)", tenant, connection)
         if secret is not None:
             sealed = MASTER.seal(json.dumps({"secret": secret}).encode(), tenant, "credentials", connection)
             query = "insert into hub.credentials (id, tenant_id, connection, sealed) values ($1, $2, $3, $4)"
