@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from cluster.embedded.errors import EmbeddedError
 from cluster.run_file import RunFile, fingerprint
@@ -114,6 +115,11 @@ def elsewhere(home: Path) -> Path:
     return ELSEWHERE / f"hub-{fingerprint(home)}"
 
 
+def made_data(home: Path) -> Path | None:
+    """The data folder of a home if it was made; whatever run.json says or has lost."""
+    return next((folder for folder in (home / "data", elsewhere(home) / "data") if folder.is_dir()), None)
+
+
 def reachable_copy(place: Place, tree: Path, probe: str, name: str) -> Path:
     """The tree itself when the servers' user can run `probe` in it, else a copy beside the data folder.
 
@@ -136,6 +142,23 @@ def reachable_copy(place: Place, tree: Path, probe: str, name: str) -> Path:
     if place.run(str(copy / probe), "--version").returncode != 0:
         raise EmbeddedError(f"{copy / probe} does not run on this machine: set HUB_DATABASE_URL and HUB_REDIS_URL to servers of your own")
     return copy
+
+
+def processes_in(folder: Path, name: str) -> list[psutil.Process]:
+    """Living processes of this name that have our folder as working directory and its owner as user, recorded or not."""
+    found = []
+    for process in psutil.process_iter(["name"]):
+        try:
+            if process.info["name"] == name and works_in(process, folder):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def works_in(process: psutil.Process, folder: Path) -> bool:
+    """Tell whether a living process has our folder as working directory and its owner as user. Raises psutil.Error, OSError."""
+    return process.status() != psutil.STATUS_ZOMBIE and process.cwd() == str(folder) and process.uids().real == folder.stat().st_uid
 
 
 def package_folder(name: str) -> Path:

@@ -1,7 +1,6 @@
 """The embedded PostgreSQL: made once, adopted while it lives, recovered when everything was killed."""
 
 import asyncio
-import os
 import signal
 import sys
 import time
@@ -12,7 +11,7 @@ import asyncpg
 import msgspec
 import psutil
 
-from cluster.embedded.account import Place, find_place, package_folder, reachable_copy
+from cluster.embedded.account import Place, find_place, made_data, package_folder, processes_in, reachable_copy, works_in
 from cluster.embedded.errors import EmbeddedError
 from cluster.embedded.secrets import Passwords, passwords
 from cluster.run_file import Child, RunFile, end, is_alive, port_is_free, spawned, started_at
@@ -102,26 +101,10 @@ def _configure(place: Place, data: Path, port: int) -> None:
         place.write(data / name, content)
 
 
-def _works_in(process: psutil.Process, data: Path) -> bool:
-    return process.status() != psutil.STATUS_ZOMBIE and process.cwd() == str(data) and process.uids().real == data.stat().st_uid
-
-
-def _servers_of(data: Path) -> list[psutil.Process]:
-    """PostgreSQL processes that work in this data folder; the postmaster and every child have it as working directory."""
-    found = []
-    for process in psutil.process_iter(["name"]):
-        try:
-            if process.info["name"] == "postgres" and _works_in(process, data):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
 def _end_orphans(data: Path) -> None:
     """End children that outlived their postmaster: they hold its shared memory and block the next start."""
     deadline = time.monotonic() + 3
-    while orphans := _servers_of(data):
+    while orphans := processes_in(data, NAME):
         if time.monotonic() > deadline:
             for process in orphans:
                 end(Child(process.pid, process.create_time()), signals=(signal.SIGKILL,), patience=5)
@@ -136,7 +119,7 @@ def _postmaster(data: Path) -> tuple[int, int] | None:
         lines = path.read_text().splitlines()
         pid, port = int(lines[0]), int(lines[3])
         process = psutil.Process(pid)
-        if process.name() == "postgres" and _works_in(process, data):
+        if process.name() == "postgres" and works_in(process, data):
             return pid, port
     except FileNotFoundError:
         return None
@@ -251,9 +234,9 @@ def stop_postgres(home: Path) -> None:
         return
     with run.locked():
         child = run.child(NAME)
-        if child is None and os.path.isdir(run.read().data):  # noqa: PTH112 - an empty string is no folder
-            living = _postmaster(Path(run.read().data) / "postgres")
-            child = Child(living[0], started_at(living[0])) if living else None
+        data = made_data(run.home)
+        if child is None and data is not None and (living := _postmaster(data / NAME)):
+            child = Child(living[0], started_at(living[0]))
         if child is not None:
             end(child, signals=(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL), patience=30)
         run.forget(NAME)

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from cluster.embedded.account import Place, find_place, package_folder, reachable_copy
+from cluster.embedded.account import Place, find_place, made_data, package_folder, processes_in, reachable_copy
 from cluster.embedded.errors import EmbeddedError
 from cluster.embedded.secrets import passwords
 from cluster.run_file import Child, RunFile, end, is_alive, port_is_free, spawned
@@ -53,6 +53,7 @@ def start_valkey(home: Path) -> str:
             end(child, signals=(signal.SIGTERM, signal.SIGKILL), patience=5)
         place = find_place(run.home)
         run.set_data(place.folder)
+        _end_unrecorded(place.folder)
         binary = _binary(place)
         for left in (2, 1, 0):
             port = run.ports(NAME)[NAME]
@@ -61,6 +62,12 @@ def start_valkey(home: Path) -> str:
             if not left or port_is_free(port):
                 break
         raise EmbeddedError(f"Valkey ended while it was starting: see {run.home / 'logs/valkey.log'}")
+
+
+def _end_unrecorded(data: Path) -> None:
+    """End a server of ours that run.json no longer knows; there is nothing in it to lose."""
+    for process in processes_in(data / NAME, "valkey-server"):
+        end(Child(process.pid, process.create_time()), signals=(signal.SIGTERM, signal.SIGKILL), patience=5)
 
 
 def _url(password: str, port: int) -> str:
@@ -103,4 +110,6 @@ def stop_valkey(home: Path) -> None:
         child = run.child(NAME)
         if child is not None:
             end(child, signals=(signal.SIGTERM, signal.SIGKILL), patience=5)
+        if data := made_data(run.home):
+            _end_unrecorded(data)
         run.forget(NAME)

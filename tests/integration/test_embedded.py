@@ -243,10 +243,21 @@ def test_valkey_wants_its_password_and_returns_after_a_kill(home: Path) -> None:
     client.close()
 
 
+def test_valkey_that_was_forgotten_is_ended(home: Path, urls: PostgresUrls) -> None:
+    """When run.json was lost, the next start ends the running Valkey, so that none is left behind."""
+    start_valkey(home)
+    forgotten = recorded(home, "valkey").pid
+    (home / "run.json").unlink()
+    start_valkey(home)
+    assert not started_at(forgotten)
+    assert started_at(recorded(home, "valkey").pid)
+
+
 def test_stop_ends_both_and_may_be_repeated(home: Path, urls: PostgresUrls) -> None:
-    """Stopping leaves no process, and stopping what does not run is fine."""
+    """Stopping leaves no process, even when run.json was lost, and stopping what does not run is fine."""
     start_valkey(home)
     pids = [recorded(home, name).pid for name in ("postgres", "valkey")]
+    (home / "run.json").unlink()
     stop(home)
     stop(home)
     assert not any(started_at(pid) for pid in pids)
