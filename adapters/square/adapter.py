@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from adapters.square import models
-from adapters.square.mapping import draft, state_of
+from adapters.square import catalog, models
+from adapters.square.mapping import REFERENCE, draft, state_of
 from adapters.square.menu import menu_from
 from hub.contract import (
     AuthExpired,
@@ -38,12 +38,13 @@ from hub.model import Menu, Money, Store
 VERSION = "2025-08-20"
 _HEADERS = {"Square-Version": VERSION, "Content-Type": "application/json"}
 _TYPES = "ITEM,ITEM_VARIATION,CATEGORY,MODIFIER_LIST,MODIFIER,TAX,DISCOUNT,IMAGE"
+_ENCODER = msgspec.json.Encoder()
 EARLIER = timedelta(minutes=5)
 """Clocks differ: a search window begins this much before the first send."""
 
 
 def _request(method: str, path: str, operation: str, body: object = None, query: dict[str, str] | None = None) -> Request:
-    encoded = msgspec.json.encode(body) if body is not None else b""
+    encoded = _ENCODER.encode(body) if body is not None else b""
     return Request(method, path, operation, body=encoded, query=query or {}, headers=_HEADERS)
 
 
@@ -71,7 +72,10 @@ class Square:
         if status == 403:
             return Misconfigured(message, code=code, detail=detail, status=status)
         if status == 429:
-            return RateLimited(message, after=_seconds(response), scope="app", code=code, detail=detail)
+            after = _seconds(response)
+            if after is None and "retry-after" in response.headers:
+                return None  # a date: the shared table reads it
+            return RateLimited(message, after=after, scope="app", code=code, detail=detail)
         if status == 404 or code == "NOT_FOUND":
             return NotFound(message, code=code, detail=detail, status=status)
         if status == 409 or code in ("VERSION_MISMATCH", "CONFLICT"):
@@ -82,8 +86,13 @@ class Square:
 
     def read_step(self, step: str, response: Response) -> Done:
         """Keep what later steps need: the order's id, total and version, the payment's id."""
-        if step == "payment" and b'"payment"' in response.body:
-            return Done(decode(response.body, models.PaymentAnswer).payment.id)
+        if step == "payment":
+            paid: models.PaidAnswer = decode(response.body, models.PaidAnswer)
+            if paid.payment is not None:
+                return Done(paid.payment.id)
+            if paid.order is not None:
+                return _order_done(paid.order)
+            raise Drifted("the answer to a payment holds neither a payment nor an order")
         if step.startswith("refund"):
             return Done(decode(response.body, models.RefundAnswer).refund.id)
         return _order_done(decode(response.body, models.OrderAnswer).order)
@@ -104,12 +113,12 @@ class Square:
         store = next((s for s in await self.list_stores() if s.ref == location_ref), None)
         if store is None:
             raise Misconfigured(f"the seller has no location {location_ref}")
-        objects: list[models.CatalogObject] = []
+        objects: list[catalog.CatalogObject] = []
         cursor = ""
         while True:
             query = {"types": _TYPES} | ({"cursor": cursor} if cursor else {})
             response = await self._http.read(_request("GET", "/v2/catalog/list", "list_catalog", query=query))
-            page: models.CatalogPage = decode(response.body, models.CatalogPage)
+            page: catalog.CatalogPage = decode(response.body, catalog.CatalogPage)
             objects += page.objects
             cursor = _next(cursor, page.cursor)
             if not cursor:
@@ -117,54 +126,31 @@ class Square:
 
     async def submit(self, task: SubmitTask, done: Mapping[str, Done]) -> Step | Submitted:
         """The order first, then its payment: only a paid order shows at the POS."""
-        made, lost, adjustment = draft(task, self._kind)
         if "order" not in done:
+            made, _, _ = draft(task, self._kind)
             key = task.key("order")
-            body = {"idempotency_key": key, "order": made}
+            body = models.CreateOrder(idempotency_key=key, order=made)
             return Step("order", _request("POST", "/v2/orders", "create_order", body), Repeat.KEY, key)
         order = done["order"]
         whole = Money(int(order.data["total"]), str(order.data["currency"]))
         if "payment" not in done:
-            return self._payment(task, order, whole)
+            return _payment(task, order.vendor_ref, whole)
+        _, lost, adjustment = draft(task, self._kind)
         return Submitted(order.vendor_ref, whole, lost, adjustment)
 
-    def _payment(self, task: SubmitTask, order: Done, whole: Money) -> Step:
-        key, sold = task.key("payment"), task.order
-        if not whole.amount:
-            body: dict[str, object] = {"idempotency_key": key, "order_version": order.data["version"], "payment_ids": []}
-            path = f"/v2/orders/{order.vendor_ref}/pay"
-            return Step("payment", _request("POST", path, "pay_order", body), Repeat.KEY, key)
-        body = {
-            "idempotency_key": key,
-            "amount_money": models.Money(whole.amount, whole.currency),
-            "order_id": order.vendor_ref,
-            "location_id": task.location_ref,
-            "reference_id": task.reference[:40],
-        }
-        tip = sold.merchant_tip()
-        if tip:
-            body["tip_money"] = models.Money(tip.amount, tip.currency)
-        if any(payment.kind == "cash" for payment in sold.payments):
-            body["source_id"] = "CASH"
-            body["cash_details"] = {"buyer_supplied_money": models.Money(whole.amount + tip.amount, whole.currency)}
-        else:
-            body["source_id"] = "EXTERNAL"
-            body["external_details"] = {
-                "type": "EXTERNAL",
-                "source": sold.platform[:255],
-                "source_id": sold.platform_order_id[:255],
-            }
-        return Step("payment", _request("POST", "/v2/payments", "create_payment", body), Repeat.KEY, key)
-
     async def find(self, task: SubmitTask, step: str, since: datetime) -> Done | None:
-        """Search the location's orders since then for our reference."""
-        for order in await self._search(task.location_ref, since - EARLIER):
-            if order.reference_id == task.reference:
-                if step == "payment":
-                    paid = next((t.payment_id or t.id for t in order.tenders), None)
-                    return Done(paid) if paid else None
-                return _order_done(order)
-        return None
+        """Search the location's orders since then for our reference, the newest first; one that stands before a cancelled one."""
+        # The order of a payment may be much older than the payment's first try.
+        earliest = min(since, task.order.placed_at) if step == "payment" else since
+        orders = await self._search(task.location_ref, earliest - EARLIER, until=task.reference)
+        mine = [order for order in orders if order.reference_id == task.reference]
+        found = next((order for order in mine if order.state != "CANCELED"), mine[0] if mine else None)
+        if found is None:
+            return None
+        if step != "payment":
+            return _order_done(found)
+        paid = next((t.payment_id or t.id for t in found.tenders), None)
+        return Done(paid) if paid else None
 
     async def order(self, pos_order_id: str) -> PosOrder:
         """One order."""
@@ -179,7 +165,8 @@ class Square:
         answer: models.OrderAnswer = decode(response.body, models.OrderAnswer)
         return answer.order
 
-    async def _search(self, location_ref: str, since: datetime) -> list[models.Order]:
+    async def _search(self, location_ref: str, since: datetime, until: str = "") -> list[models.Order]:
+        """Every page; with `until`, the pages up to the one that holds this reference."""
         found: list[models.Order] = []
         cursor = ""
         start = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -193,50 +180,72 @@ class Square:
             page: models.OrderList = decode(response.body, models.OrderList)
             found += page.orders
             cursor = _next(cursor, page.cursor)
-            if not cursor:
+            if not cursor or (until and any(order.reference_id == until for order in page.orders)):
                 return found
 
     async def cancel(self, task: CancelTask, done: Mapping[str, Done]) -> Step | Cancelled | CannotCancel:
-        """Give the money back first, then take the fulfilment away."""
+        """Give the money back first, then take the fulfilment away. What the guest has got already is a person's to settle."""
         order = await self._read(task.pos_order_id)
-        if order.state == "CANCELED":
+        if order.state == "CANCELED" or "cancel" in done:
             return Cancelled()
-        number = 0
-        for tender in order.tenders:
-            payment = await self._payment_of(tender)
-            left = payment.total_money.amount - payment.refunded_money.amount
-            number += 1
-            name = f"refund{number}"
-            if left <= 0 or name in done:
-                continue
-            key = task.key(name)
-            body = {
-                "idempotency_key": key,
-                "payment_id": payment.id,
-                "amount_money": models.Money(left, payment.total_money.currency),
-                "reason": task.reason[:192],
-            }
-            return Step(name, _request("POST", "/v2/refunds", "refund", body), Repeat.KEY, key)
-        open_ones = [f for f in order.fulfillments if f.state not in ("CANCELED", "FAILED", "COMPLETED")]
-        if "cancel" in done or not open_ones:
-            return Cancelled()
-        if order.state == "COMPLETED":
+        if order.state == "COMPLETED" and not done:
             return CannotCancel("the order is completed")
-        change: dict[str, object] = {
-            "version": order.version,
-            "location_id": order.location_id,
-            "fulfillments": [{"uid": each.uid, "state": "CANCELED"} for each in open_ones],
-        }
-        if not order.tenders:
-            change["state"] = "CANCELED"
-        request = _request("PUT", f"/v2/orders/{order.id}", "update_order", {"order": change})
-        return Step("cancel", request, Repeat.NATURAL)
+        for number, tender in enumerate(order.tenders, 1):
+            if f"refund{number}" not in done:
+                payment = await self._payment_of(tender)
+                left = payment.total_money.amount - payment.refunded_money.amount
+                if left > 0 and payment.status not in ("CANCELED", "FAILED"):
+                    return _refund(task, f"refund{number}", payment, left)
+        return Cancelled() if order.state == "COMPLETED" else _cancellation(order)
 
     async def _payment_of(self, tender: models.Tender) -> models.Payment:
         path = f"/v2/payments/{tender.payment_id or tender.id}"
         response = await self._http.read(_request("GET", path, "get_payment"))
         answer: models.PaymentAnswer = decode(response.body, models.PaymentAnswer)
         return answer.payment
+
+
+def _payment(task: SubmitTask, pos_order_id: str, whole: Money) -> Step:
+    key, sold = task.key("payment"), task.order
+    if not whole.amount:
+        nothing = models.PayOrder(idempotency_key=key)
+        return Step("payment", _request("POST", f"/v2/orders/{pos_order_id}/pay", "pay_order", nothing), Repeat.KEY, key)
+    tip = sold.merchant_tip()
+    cash = any(payment.kind == "cash" for payment in sold.payments)
+    body = models.CreatePayment(
+        idempotency_key=key,
+        source_id="CASH" if cash else "EXTERNAL",
+        amount_money=models.Money(whole.amount, whole.currency),
+        order_id=pos_order_id,
+        location_id=task.location_ref,
+        reference_id=task.reference[:REFERENCE],
+        tip_money=models.Money(tip.amount, tip.currency) if tip else None,
+        cash_details=models.CashDetails(models.Money(whole.amount + tip.amount, whole.currency)) if cash else None,
+        external_details=None if cash else models.ExternalDetails(source=sold.platform[:255], source_id=sold.platform_order_id[:255]),
+    )
+    return Step("payment", _request("POST", "/v2/payments", "create_payment", body), Repeat.KEY, key)
+
+
+def _refund(task: CancelTask, name: str, payment: models.Payment, left: int) -> Step:
+    key = task.key(name)
+    amount = models.Money(left, payment.total_money.currency)
+    body = models.CreateRefund(idempotency_key=key, payment_id=payment.id, amount_money=amount, reason=task.reason[:192])
+    return Step(name, _request("POST", "/v2/refunds", "refund", body), Repeat.KEY, key)
+
+
+def _cancellation(order: models.Order) -> Step | Cancelled:
+    open_ones = [f.uid for f in order.fulfillments if f.uid and f.state not in ("CANCELED", "FAILED", "COMPLETED")]
+    # Square lets only an unpaid order itself be cancelled; a paid one ends with its fulfilments.
+    if not open_ones and order.tenders:
+        return Cancelled()
+    change = models.OrderChange(
+        version=order.version,
+        location_id=order.location_id,
+        fulfillments=tuple(models.FulfillmentChange(uid, "CANCELED") for uid in open_ones),
+        state=None if order.tenders else "CANCELED",
+    )
+    request = _request("PUT", f"/v2/orders/{order.id}", "update_order", models.UpdateOrder(change))
+    return Step("cancel", request, Repeat.NATURAL)
 
 
 def _next(cursor: str, following: str | None) -> str:

@@ -6,7 +6,7 @@ is one named adjustment. Catalog taxes and automatic discounts are switched off.
 """
 
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
@@ -15,8 +15,10 @@ from adapters.square import models
 from hub.contract import SubmitTask
 from hub.model import Address, Line, Modifier, Money, NotCarried, Order, OrderState
 
-REFERENCE, TICKET, LINE_NOTE, NOTE, PHONE, NAME = 40, 30, 2000, 500, 17, 255
+REFERENCE, TICKET, LINE_NOTE, PICKUP_NOTE, DELIVERY_NOTE, PHONE, NAME, LONG_NAME = 40, 30, 2000, 500, 550, 17, 255, 512
 ADJUSTMENT = "Channel adjustment"
+UNSAID_MINUTES = 30
+"""How long a delivery is said to take when the channel does not say: Square wants a number."""
 
 _FULFILLMENT_STATES = {
     "PROPOSED": OrderState.RECEIVED,
@@ -24,6 +26,7 @@ _FULFILLMENT_STATES = {
     "PREPARED": OrderState.READY,
     "COMPLETED": OrderState.PICKED_UP,
     "CANCELED": OrderState.CANCELLED,
+    # The seller turned it down (its time is `rejected_at`): the platform must hear of it as of a cancellation.
     "FAILED": OrderState.CANCELLED,
 }
 
@@ -35,6 +38,8 @@ def state_of(order: models.Order) -> OrderState:
     if order.state == "COMPLETED":
         return OrderState.COMPLETED
     for fulfillment in order.fulfillments:
+        if fulfillment.state == "COMPLETED" and fulfillment.type == "DELIVERY":
+            return OrderState.DELIVERED
         return _FULFILLMENT_STATES.get(fulfillment.state or "", OrderState.RECEIVED)
     return OrderState.RECEIVED
 
@@ -61,27 +66,36 @@ def _product(task: SubmitTask, plu: str, identifier: str) -> str | None:
     return task.products.get(plu or identifier) or task.products.get(identifier)
 
 
-def _flat(task: SubmitTask, modifiers: tuple[Modifier, ...], times: int, prefix: str, cut: _Cut) -> list[models.Modifier]:
-    # Square multiplies a modifier's quantity by the line's; nesting it does not know.
-    found: list[models.Modifier] = []
-    for modifier in modifiers:
-        if modifier.removed:
-            continue
-        quantity = modifier.quantity * times
-        product = None if prefix else _product(task, modifier.plu, modifier.id)
-        name = f"{prefix}{modifier.name}"
-        found.append(
-            models.Modifier(
-                catalog_object_id=product,
-                name=None if product else cut(f"modifier {modifier.id} name", name, 255),
-                base_price_money=_money(modifier.unit_price),
-                quantity=str(quantity),
+class _Options:
+    """A line's modifiers, flattened, and which of them the menu does not know."""
+
+    def __init__(self, task: SubmitTask, cut: _Cut) -> None:
+        self._task, self._cut = task, cut
+        self.flat: list[models.Modifier] = []
+        self.unmapped: list[str] = []
+
+    def add(self, modifiers: tuple[Modifier, ...], times: int = 1, prefix: str = "") -> None:
+        # Square multiplies a modifier's quantity by the line's; nesting it does not know, so inner quantities are multiplied here.
+        for modifier in modifiers:
+            if modifier.removed:
+                continue
+            quantity, name = modifier.quantity * times, f"{prefix}{modifier.name}"
+            known = _product(self._task, modifier.plu, modifier.id)
+            if known is None:
+                self.unmapped.append(f"{name} not on the menu ({modifier.plu or modifier.id})")
+            product = None if prefix else known
+            self.flat.append(
+                models.Modifier(
+                    catalog_object_id=product,
+                    name=None if product else self._cut(f"modifier {modifier.id} name", name, NAME),
+                    base_price_money=_money(modifier.unit_price),
+                    quantity=str(quantity),
+                )
             )
-        )
-        if modifier.modifiers:
-            cut.lost.append(NotCarried(f"modifier {modifier.id} nesting", "Square has one level: options of it are named after it"))
-            found += _flat(task, modifier.modifiers, quantity, f"{name}: ", cut)
-    return found
+            if modifier.modifiers:
+                reason = "Square has one level: options of it are named after it"
+                self._cut.lost.append(NotCarried(f"modifier {modifier.id} nesting", reason))
+                self.add(modifier.modifiers, quantity, f"{name}: ")
 
 
 def _removed(modifiers: tuple[Modifier, ...]) -> list[str]:
@@ -90,34 +104,40 @@ def _removed(modifiers: tuple[Modifier, ...]) -> list[str]:
 
 def _line(task: SubmitTask, line: Line, number: int, cut: _Cut) -> models.LineItem:
     product = _product(task, line.plu, line.id)
+    options = _Options(task, cut)
+    options.add(line.modifiers)
     notes = [*_removed(line.modifiers), *([line.note] if line.note else [])]
     if product is None:
         notes.append(f"not on the menu ({line.plu or line.id})")
-    note = cut(f"line {line.id} note", "; ".join(notes), LINE_NOTE)
+    note = cut(f"line {line.id} note", "; ".join(notes + options.unmapped), LINE_NOTE)
     return models.LineItem(
         uid=f"line-{number}",
         quantity=str(line.quantity),
         catalog_object_id=product,
-        name=None if product else cut(f"line {line.id} name", line.name, 512),
+        name=None if product else cut(f"line {line.id} name", line.name, LONG_NAME),
         base_price_money=_money(line.unit_price),
         note=note or None,
-        modifiers=tuple(_flat(task, line.modifiers, 1, "", cut)),
+        modifiers=tuple(options.flat),
     )
 
 
-def _charges(order: Order) -> list[models.ServiceCharge]:
+def _charges(order: Order, cut: _Cut) -> list[models.ServiceCharge]:
     given = [(charge.name or charge.kind, charge.amount) for charge in order.charges if charge.to == "merchant"]
-    given += [(tax.name, tax.amount) for tax in order.taxes if tax.remitted_by == "merchant" and not tax.inclusive]
+    given += [(tax.name or "Tax", tax.amount) for tax in order.taxes if tax.remitted_by == "merchant" and not tax.inclusive]
     return [
-        models.ServiceCharge(uid=f"charge-{number}", name=name[:512], amount_money=_money(amount))
+        models.ServiceCharge(uid=f"charge-{number}", name=cut(f"charge {number} name", name, LONG_NAME), amount_money=_money(amount))
         for number, (name, amount) in enumerate(given)
         if amount.amount > 0
     ]
 
 
-def _discounts(order: Order) -> list[models.Discount]:
+def _discounts(order: Order, cut: _Cut) -> list[models.Discount]:
     return [
-        models.Discount(uid=f"discount-{number}", name=(discount.name or "Discount")[:255], amount_money=_money(discount.amount))
+        models.Discount(
+            uid=f"discount-{number}",
+            name=cut(f"discount {number} name", discount.name or "Discount", NAME),
+            amount_money=_money(discount.amount),
+        )
         for number, discount in enumerate(order.discounts)
         if discount.funded_by == "merchant" and discount.amount.amount > 0
     ]
@@ -165,7 +185,7 @@ def _capped(discounts: list[models.Discount], room: int) -> list[models.Discount
 
 def _settled(order: Order, subtotal: int, cut: _Cut) -> tuple[tuple[models.ServiceCharge, ...], tuple[models.Discount, ...], str]:
     """Charges and discounts with which Square's total is what the merchant is owed, and the adjustment in words."""
-    charges, discounts = _charges(order), _discounts(order)
+    charges, discounts = _charges(order, cut), _discounts(order, cut)
     left = order.merchant_total().amount - (subtotal + _sum(charges) - _sum(discounts))
     amount = models.Money(abs(left), order.currency)
     if left > 0:
@@ -181,50 +201,82 @@ def _settled(order: Order, subtotal: int, cut: _Cut) -> tuple[tuple[models.Servi
     return tuple(charges), tuple(discounts), words
 
 
-def _address(address: Address) -> dict[str, str]:
-    given = {
-        "address_line_1": address.line1,
-        "address_line_2": address.line2,
-        "locality": address.city,
-        "postal_code": address.postal_code,
-        "country": address.country if re.fullmatch("[A-Z]{2}", address.country) else "",
-    }
-    return {name: text for name, text in given.items() if text}
+def _address(address: Address, cut: _Cut) -> models.Address:
+    country = address.country if re.fullmatch("[A-Z]{2}", address.country) else ""
+    if address.country and not country:
+        cut.lost.append(NotCarried("customer.address.country", "Square takes a country as two letters"))
+    return models.Address(
+        address_line_1=address.line1,
+        address_line_2=address.line2,
+        locality=address.city,
+        postal_code=address.postal_code,
+        country=country,
+    )
 
 
-def _fulfillment(order: Order, kind: str, cut: _Cut) -> models.Fulfillment:
-    parts = [order.platform, order.display_id]
-    if order.fulfilment.courier:
-        parts.append(f"courier: {order.fulfilment.courier}")
-    if order.fulfilment.include_cutlery is not None:
-        parts.append("cutlery: yes" if order.fulfilment.include_cutlery else "NO cutlery")
-    name = order.customer.name or order.display_id or order.platform
-    recipient: dict[str, object] = {"display_name": cut("customer.name", name, NAME)}
-    if len(order.customer.phone) > PHONE:
-        parts.append(f"phone {order.customer.phone}")
-    elif order.customer.phone:
-        recipient["phone_number"] = order.customer.phone
-    if order.customer.phone_code:
+def _time(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at is not None else None
+
+
+def _preparation(order: Order) -> str | None:
+    """From the placing of the order until it is to be ready, as an ISO 8601 duration: no clock, so a repeat has the same bytes."""
+    ready = order.fulfilment.ready_at
+    if ready is None:
+        return None
+    return f"PT{max(1, round((ready - order.placed_at).total_seconds() / 60))}M"
+
+
+def _recipient(order: Order, parts: list[str], cut: _Cut) -> models.Recipient:
+    customer = order.customer
+    phone = customer.phone
+    if len(phone) > PHONE:
+        parts.append(f"phone {phone}")
+        phone = ""
+    if customer.phone_code:
         # A masked number is too long for Square's field with its code.
-        parts.append(f"phone code {order.customer.phone_code}")
-    if order.customer.address is not None:
-        recipient["address"] = _address(order.customer.address)
-        parts.append(order.customer.address.notes)
-    parts += [order.note, order.fulfilment.note]
-    at = order.fulfilment.scheduled_for or order.fulfilment.ready_at
-    timing: dict[str, object] = {"schedule_type": "SCHEDULED" if order.fulfilment.scheduled_for else "ASAP"}
-    note = " · ".join(part for part in parts if part)
+        parts.append(f"phone code {customer.phone_code}")
+    if customer.address is not None:
+        parts.append(customer.address.notes)
+    return models.Recipient(
+        display_name=cut("customer.name", customer.name or order.display_id or order.platform, NAME),
+        phone_number=phone,
+        email_address=customer.email if len(customer.email) <= NAME else "",
+        address=_address(customer.address, cut) if customer.address is not None else None,
+    )
+
+
+def _fulfillment(order: Order, kind: str, cut: _Cut) -> models.FulfillmentDraft:
+    food = order.fulfilment
+    parts = [order.platform, order.display_id]
+    if food.courier:
+        parts.append(f"courier: {food.courier}")
+    if food.include_cutlery is not None:
+        parts.append("cutlery: yes" if food.include_cutlery else "NO cutlery")
+    recipient = _recipient(order, parts, cut)
+    note = " · ".join(part for part in (*parts, order.note, food.note) if part)
+    planned = food.scheduled_for is not None
+    schedule, at = ("SCHEDULED" if planned else "ASAP"), _time(food.scheduled_for)
+    preparation = None if planned else _preparation(order)
     if kind == "DELIVERY":
-        if at is not None:
-            timing["deliver_at"] = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        details = {"recipient": recipient, **timing, "note": cut("order note", note, 550)}
-        details["external_delivery_id"] = order.platform_order_id[:50]
-        details["managed_delivery"] = order.fulfilment.kind == "delivery_by_platform"
-        return models.Fulfillment(type="DELIVERY", state="PROPOSED", delivery_details=details)
-    if at is not None:
-        timing["pickup_at"] = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    details = {"recipient": recipient, **timing, "note": cut("order note", note, NOTE)}
-    return models.Fulfillment(type="PICKUP", state="PROPOSED", pickup_details=details)
+        delivery = models.DeliveryDetails(
+            recipient=recipient,
+            schedule_type=schedule,
+            deliver_at=at,
+            prep_time_duration=preparation if planned else preparation or f"PT{UNSAID_MINUTES}M",
+            note=cut("order note", note, DELIVERY_NOTE),
+            external_delivery_id=order.platform_order_id[:50],
+            managed_delivery=food.kind == "delivery_by_platform",
+            courier_provider_name=food.courier[:NAME],
+        )
+        return models.FulfillmentDraft(type="DELIVERY", state="PROPOSED", delivery_details=delivery)
+    pickup = models.PickupDetails(
+        recipient=recipient,
+        schedule_type=schedule,
+        pickup_at=at,
+        prep_time_duration=preparation,
+        note=cut("order note", note, PICKUP_NOTE),
+    )
+    return models.FulfillmentDraft(type="PICKUP", state="PROPOSED", pickup_details=pickup)
 
 
 def draft(task: SubmitTask, kind: str) -> tuple[models.OrderDraft, tuple[NotCarried, ...], str]:
@@ -238,6 +290,8 @@ def draft(task: SubmitTask, kind: str) -> tuple[models.OrderDraft, tuple[NotCarr
         cut.lost.append(NotCarried("charges owed to the platform", "recorded in the hub only"))
     if any(tip.to == "courier" for tip in order.tips):
         cut.lost.append(NotCarried("courier's tip", "recorded in the hub only"))
+    if order.merchant_tip() and not order.merchant_total():
+        cut.lost.append(NotCarried("tip", "an order of nothing has no payment that could carry it"))
     if any(tax.remitted_by == "platform" for tax in order.taxes):
         cut.lost.append(NotCarried("taxes remitted by the platform", "recorded in the hub only"))
     made = models.OrderDraft(

@@ -2,13 +2,13 @@
 
 import msgspec
 
-from adapters.square import models
+from adapters.square import catalog, models
 from hub.model import Availability, Category, Item, Menu, ModifierGroup, Money
 from hub.model.menu import Modifier as MenuModifier
 from hub.model.menu import Tax
 
 
-def _present(thing: models.CatalogObject, location: str) -> bool:
+def _present(thing: catalog.CatalogObject, location: str) -> bool:
     if thing.is_deleted or location in thing.absent_at_location_ids:
         return False
     return thing.present_at_all_locations or location in thing.present_at_location_ids
@@ -19,7 +19,7 @@ def _money(money: models.Money | None, currency: str) -> Money:
 
 
 def _item(
-    parent: models.CatalogObject, data: models.ItemData, variation: models.CatalogObject, currency: str, location: str, image: str
+    parent: catalog.CatalogObject, data: catalog.ItemData, variation: catalog.CatalogObject, currency: str, location: str, image: str
 ) -> Item | None:
     detail = variation.item_variation_data
     if detail is None or not _present(variation, location):
@@ -43,13 +43,13 @@ def _item(
     )
 
 
-def _group_id(info: models.ModifierListInfo, item: str) -> str:
+def _group_id(info: catalog.ModifierListInfo, item: str) -> str:
     # An item may overrule a list's minimum and maximum; the menu then holds a group of its own for it.
     own = info.min_selected_modifiers >= 0 or info.max_selected_modifiers >= 0
     return f"{info.modifier_list_id}:{item}" if own else info.modifier_list_id
 
 
-def _overruled(objects: list[models.CatalogObject], groups: dict[str, ModifierGroup]) -> dict[str, ModifierGroup]:
+def _overruled(objects: list[catalog.CatalogObject], groups: dict[str, ModifierGroup]) -> dict[str, ModifierGroup]:
     found: dict[str, ModifierGroup] = {}
     for thing in objects:
         for info in thing.item_data.modifier_list_info if thing.item_data else []:
@@ -63,17 +63,24 @@ def _overruled(objects: list[models.CatalogObject], groups: dict[str, ModifierGr
     return found
 
 
-def _group(thing: models.CatalogObject, currency: str) -> ModifierGroup | None:
+def _option(identifier: str, data: catalog.ModifierData, currency: str, location: str) -> MenuModifier:
+    here = next((o for o in data.location_overrides if o.location_id == location), None)
+    price = here.price_money if here is not None and here.price_money is not None else data.price_money
+    return MenuModifier(
+        id=identifier,
+        name=data.name,
+        price=_money(price, currency),
+        default=data.on_by_default,
+        availability=Availability(not here.sold_out) if here is not None else Availability(),
+    )
+
+
+def _group(thing: catalog.CatalogObject, currency: str, location: str) -> ModifierGroup | None:
     data = thing.modifier_list_data
     if data is None or data.modifier_type == "TEXT":
         return None
     modifiers = tuple(
-        MenuModifier(
-            id=each.id,
-            name=each.modifier_data.name,
-            price=_money(each.modifier_data.price_money, currency),
-            default=each.modifier_data.on_by_default,
-        )
+        _option(each.id, each.modifier_data, currency, location)
         for each in sorted(data.modifiers, key=lambda m: m.modifier_data.ordinal if m.modifier_data else 0)
         if each.modifier_data is not None and not each.is_deleted
     )
@@ -87,7 +94,7 @@ def _group(thing: models.CatalogObject, currency: str) -> ModifierGroup | None:
     )
 
 
-def menu_from(objects: list[models.CatalogObject], location: str, currency: str) -> Menu:
+def menu_from(objects: list[catalog.CatalogObject], location: str, currency: str) -> Menu:
     """The menu of one location."""
     names = {o.id: o.category_data.name for o in objects if o.type == "CATEGORY" and o.category_data and not o.is_deleted}
     images = {o.id: o.image_data.url for o in objects if o.image_data is not None}
@@ -104,7 +111,7 @@ def menu_from(objects: list[models.CatalogObject], location: str, currency: str)
         homes = [ref.id for ref in data.categories] or ([data.category_id] if data.category_id else []) or [""]
         for home in homes:
             by_category.setdefault(home if home in names else "", []).extend(item.id for item in found)
-    made_groups = [_group(o, currency) for o in objects if o.type == "MODIFIER_LIST" and _present(o, location)]
+    made_groups = [_group(o, currency, location) for o in objects if o.type == "MODIFIER_LIST" and _present(o, location)]
     groups = {group.id: group for group in made_groups if group is not None}
     groups |= _overruled([o for o in objects if o.item_data is not None], groups)
     taxes = [

@@ -53,22 +53,55 @@ class ServiceCharge(msgspec.Struct, frozen=True, kw_only=True):
     taxable: bool = False
 
 
+class Address(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Where a courier goes; the country is ISO 3166-1 alpha-2."""
+
+    address_line_1: str = ""
+    address_line_2: str = ""
+    locality: str = ""
+    postal_code: str = ""
+    country: str = ""
+
+
 class Recipient(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Who gets the food."""
 
     display_name: str
-    phone_number: str | None = None
-    address: dict[str, str] | None = None
+    phone_number: str = ""
+    email_address: str = ""
+    address: Address | None = None
 
 
-class Fulfillment(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """How the food leaves; details by type."""
+class PickupDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Food handed over the counter. Square sets `pickup_at` itself when the schedule is ASAP."""
 
-    type: str | None = None
-    state: str | None = None
-    uid: str | None = None
-    pickup_details: dict[str, Any] | None = None
-    delivery_details: dict[str, Any] | None = None
+    recipient: Recipient
+    schedule_type: str
+    note: str
+    pickup_at: str | None = None
+    prep_time_duration: str | None = None
+
+
+class DeliveryDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Food that is brought. SCHEDULED needs `deliver_at`, ASAP needs `prep_time_duration`."""
+
+    recipient: Recipient
+    schedule_type: str
+    note: str
+    external_delivery_id: str
+    managed_delivery: bool
+    courier_provider_name: str = ""
+    deliver_at: str | None = None
+    prep_time_duration: str | None = None
+
+
+class FulfillmentDraft(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How the food is to leave; the details of its type are set."""
+
+    type: str
+    state: str
+    pickup_details: PickupDetails | None = None
+    delivery_details: DeliveryDetails | None = None
 
 
 class OrderDraft(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -79,11 +112,84 @@ class OrderDraft(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     source: dict[str, str]
     ticket_name: str
     line_items: tuple[LineItem, ...]
-    fulfillments: tuple[Fulfillment, ...]
+    fulfillments: tuple[FulfillmentDraft, ...]
     discounts: tuple[Discount, ...] = ()
     service_charges: tuple[ServiceCharge, ...] = ()
     metadata: dict[str, str] = {}
     pricing_options: dict[str, bool] = {}
+
+
+class CreateOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """The body that creates an order."""
+
+    idempotency_key: str
+    order: OrderDraft
+
+
+class ExternalDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """Who took the money."""
+
+    source: str
+    source_id: str
+    type: str = "EXTERNAL"
+
+
+class CashDetails(msgspec.Struct, frozen=True):
+    """What the consumer hands over."""
+
+    buyer_supplied_money: Money
+
+
+class CreatePayment(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The body of a payment that was taken elsewhere; `amount_money` is without the tip."""
+
+    idempotency_key: str
+    source_id: str
+    amount_money: Money
+    order_id: str
+    location_id: str
+    reference_id: str
+    tip_money: Money | None = None
+    external_details: ExternalDetails | None = None
+    cash_details: CashDetails | None = None
+
+
+class PayOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """The body that pays an order of nothing. Without a version Square pays the latest, so a repeat never turns stale."""
+
+    idempotency_key: str
+    payment_ids: tuple[str, ...] = ()
+
+
+class CreateRefund(msgspec.Struct, frozen=True, kw_only=True):
+    """The body that gives a payment back."""
+
+    idempotency_key: str
+    payment_id: str
+    amount_money: Money
+    reason: str
+
+
+class FulfillmentChange(msgspec.Struct, frozen=True):
+    """A fulfilment's new state."""
+
+    uid: str
+    state: str
+
+
+class OrderChange(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What changes of an order, and the version it changes."""
+
+    version: int
+    location_id: str
+    fulfillments: tuple[FulfillmentChange, ...] = ()
+    state: str | None = None
+
+
+class UpdateOrder(msgspec.Struct, frozen=True):
+    """The body that changes an order."""
+
+    order: OrderChange
 
 
 class Tender(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +197,14 @@ class Tender(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str = ""
     payment_id: str | None = None
+
+
+class Fulfillment(msgspec.Struct, frozen=True, kw_only=True):
+    """How the food leaves, as Square tells it."""
+
+    uid: str | None = None
+    type: str | None = None
+    state: str | None = None
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +219,6 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     total_tip_money: Money = Money()
     fulfillments: list[Fulfillment] = []
     tenders: list[Tender] = []
-    created_at: str | None = None
 
 
 class OrderAnswer(msgspec.Struct, frozen=True):
@@ -126,8 +239,6 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     status: str = ""
-    order_id: str | None = None
-    amount_money: Money = Money()
     total_money: Money = Money()
     refunded_money: Money = Money()
 
@@ -138,11 +249,17 @@ class PaymentAnswer(msgspec.Struct, frozen=True):
     payment: Payment
 
 
+class PaidAnswer(msgspec.Struct, frozen=True):
+    """The answer to the payment step: a payment, or the order itself where nothing was to be paid."""
+
+    payment: Payment | None = None
+    order: Order | None = None
+
+
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
     """A refund."""
 
     id: str
-    status: str = ""
 
 
 class RefundAnswer(msgspec.Struct, frozen=True):
@@ -166,122 +283,6 @@ class LocationList(msgspec.Struct, frozen=True):
     """All locations."""
 
     locations: list[Location] = []
-
-
-class LocationOverride(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs at one location."""
-
-    location_id: str
-    price_money: Money | None = None
-    sold_out: bool = False
-    sold_out_valid_until: str | None = None
-
-
-class VariationData(msgspec.Struct, frozen=True, kw_only=True):
-    """The sellable thing."""
-
-    item_id: str = ""
-    name: str = ""
-    sku: str | None = None
-    ordinal: int = 0
-    price_money: Money | None = None
-    location_overrides: list[LocationOverride] = []
-
-
-class CategoryRef(msgspec.Struct, frozen=True):
-    """An item's place in a category."""
-
-    id: str
-    ordinal: int = 0
-
-
-class ModifierListInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A modifier list on an item; -1 means: as the list says."""
-
-    modifier_list_id: str
-    min_selected_modifiers: int = -1
-    max_selected_modifiers: int = -1
-    enabled: bool = True
-
-
-class ItemData(msgspec.Struct, frozen=True, kw_only=True):
-    """An item: a heading over its variations."""
-
-    name: str = ""
-    description: str | None = None
-    description_plaintext: str | None = None
-    categories: list[CategoryRef] = []
-    category_id: str | None = None
-    tax_ids: list[str] = []
-    modifier_list_info: list[ModifierListInfo] = []
-    variations: "list[CatalogObject]" = []
-    image_ids: list[str] = []
-    is_archived: bool = False
-
-
-class CategoryData(msgspec.Struct, frozen=True):
-    """A category."""
-
-    name: str = ""
-
-
-class ModifierData(msgspec.Struct, frozen=True, kw_only=True):
-    """An option."""
-
-    name: str = ""
-    price_money: Money | None = None
-    on_by_default: bool = False
-    ordinal: int = 0
-
-
-class ModifierListData(msgspec.Struct, frozen=True, kw_only=True):
-    """A list of options."""
-
-    name: str = ""
-    selection_type: str | None = None
-    modifier_type: str | None = None
-    min_selected_modifiers: int = -1
-    max_selected_modifiers: int = -1
-    modifiers: "list[CatalogObject]" = []
-
-
-class TaxData(msgspec.Struct, frozen=True, kw_only=True):
-    """A tax."""
-
-    name: str = ""
-    percentage: str = "0"
-    inclusion_type: str = "ADDITIVE"
-
-
-class ImageData(msgspec.Struct, frozen=True):
-    """An image."""
-
-    url: str = ""
-
-
-class CatalogObject(msgspec.Struct, frozen=True, kw_only=True):
-    """One object of the catalog; the data of its type is set."""
-
-    type: str
-    id: str
-    is_deleted: bool = False
-    present_at_all_locations: bool = True
-    present_at_location_ids: list[str] = []
-    absent_at_location_ids: list[str] = []
-    item_data: ItemData | None = None
-    item_variation_data: VariationData | None = None
-    category_data: CategoryData | None = None
-    modifier_list_data: ModifierListData | None = None
-    modifier_data: ModifierData | None = None
-    tax_data: TaxData | None = None
-    image_data: ImageData | None = None
-
-
-class CatalogPage(msgspec.Struct, frozen=True):
-    """A page of the catalog."""
-
-    objects: list[CatalogObject] = []
-    cursor: str | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -56,9 +56,9 @@ class SquareIngress:
 
 
 def _order(event: Event) -> tuple[str, str]:
+    # One change of an order comes as several events with one version; the search by reconcile tells the same version.
     record: Any = event.data.get("object")
     inner: Any = next(iter(record.values()), {}) if isinstance(record, dict) and record else {}
-    found = inner.get("order_id") if isinstance(inner, dict) else None
-    version = inner.get("version", event.event_id) if isinstance(inner, dict) else event.event_id
-    state = inner.get("state", "") if isinstance(inner, dict) else ""
-    return str(found or event.data.get("id") or ""), f"{version}/{event.type.removeprefix('order.')}/{state}"
+    if not isinstance(inner, dict):
+        inner = {}
+    return str(inner.get("order_id") or event.data.get("id") or ""), str(inner.get("version") or event.event_id)

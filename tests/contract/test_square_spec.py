@@ -101,6 +101,15 @@ async def test_a_submit_is_to_the_letter(spec: Spec, kind: str, text: str, produ
         check(spec, request)
 
 
+@pytest.mark.parametrize("kind", ["PICKUP", "DELIVERY"])
+@pytest.mark.parametrize("ready_at", [None, NOW])
+async def test_as_soon_as_possible_is_to_the_letter(spec: Spec, kind: str, ready_at: datetime | None) -> None:
+    """Without a time of day, with and without one to be ready at; and a guest with an e-mail address."""
+    order = sold("x", fulfilment=Fulfilment("pickup", ready_at=ready_at), customer=Customer("Guest", email="guest@example.com"))
+    for request in await steps_of(order, {}, kind, 2500):
+        check(spec, request)
+
+
 async def test_cash_and_nothing_to_pay_are_to_the_letter(spec: Spec) -> None:
     """A cash payment and the paying of an order of zero."""
     for request in await steps_of(sold("x", payments=(Payment("cash", usd(1)),)), {}, "PICKUP", 100):

@@ -1,7 +1,7 @@
 """Square's plans, reads and error names over a faked HTTP seam."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any
 
@@ -106,7 +106,16 @@ async def test_tips_cash_and_nothing_to_pay() -> None:
     assert "external_details" not in body
     free = Done("SQ1", {"total": 0, "currency": "USD", "version": 3})
     step, body = await step_of(TASK, {"order": free})
-    assert (step.request.path, body["payment_ids"], body["order_version"]) == ("/v2/orders/SQ1/pay", [], 3)
+    assert (step.request.path, body) == ("/v2/orders/SQ1/pay", {"idempotency_key": TASK.key("payment"), "payment_ids": []})
+
+
+async def test_a_tip_on_nothing_is_told() -> None:
+    """An order of zero has no payment that could carry a tip, so the operator is told."""
+    free = sold(lines=(), tips=(Tip(usd(300), "merchant"),))
+    done = {"order": Done("SQ1", {"total": 0, "currency": "USD", "version": 1}), "payment": Done("SQ1")}
+    result = await square()[0].submit(SubmitTask("ord_1", free, "LOC", {}), done)
+    assert isinstance(result, Submitted)
+    assert "tip" in [each.field for each in result.not_carried]
 
 
 async def test_delivery_is_a_setting() -> None:
@@ -124,9 +133,25 @@ def test_steps_leave_what_later_ones_need() -> None:
     assert done == Done(order["id"], {"total": 6176, "currency": "USD", "version": order["version"]})
     assert adapter.read_step("payment", answered(200, {"payment": {"id": "P1"}})) == Done("P1")
     assert adapter.read_step("refund1", answered(200, {"refund": {"id": "R1"}})) == Done("R1")
+    with pytest.raises(Drifted):
+        adapter.read_step("payment", answered(200, {}))
     for body in (b"<html>", b"{}", {"order": {"id": "x"}}, {"order": {"id": "x", "location_id": "l"}}):
         with pytest.raises(Drifted):
             adapter.read_step("order", answered(200, body))
+
+
+def test_paying_nothing_leaves_the_order() -> None:
+    """The answer is then the order, whatever words it holds."""
+    free = told(ticket_name="payment", total_money={"amount": 0, "currency": "USD"})
+    assert square()[0].read_step("payment", answered(200, {"order": free})) == Done("SQ1", {"total": 0, "currency": "USD", "version": 4})
+
+
+def test_what_a_step_leaves_is_not_personal() -> None:
+    """Only the order's id, total, currency and version are kept, never the guest's name."""
+    guest = {"uid": "F", "type": "PICKUP", "pickup_details": {"recipient": {"display_name": "Larry L."}}}
+    done = square()[0].read_step("order", answered(200, {"order": told(fulfillments=[guest], ticket_name="Larry L.")}))
+    assert set(done.data) == {"total", "currency", "version"}
+    assert "Larry" not in repr(done)
 
 
 async def test_find_searches_a_window_by_our_reference() -> None:
@@ -151,6 +176,26 @@ async def test_find_finds_nothing() -> None:
     adapter, _ = square({}, {"orders": [told(reference_id=TASK.reference)]})
     assert await adapter.find(TASK, "order", SINCE) is None
     assert await adapter.find(TASK, "payment", SINCE) is None
+
+
+async def test_find_prefers_the_order_that_stands() -> None:
+    """After a resubmit the cancelled order has the same reference; pages behind the first match aren't read."""
+    gone, stands = told(id="OLD", state="CANCELED", reference_id=TASK.reference), told(reference_id=TASK.reference)
+    adapter, http = square({"orders": [gone, stands], "cursor": "more"}, {"orders": [gone]})
+    found = await adapter.find(TASK, "order", SINCE)
+    assert found is not None
+    assert (found.vendor_ref, len(http.requests)) == ("SQ1", 1)
+    only_gone = await adapter.find(TASK, "order", SINCE)
+    assert only_gone is not None
+    assert only_gone.vendor_ref == "OLD"
+
+
+async def test_a_payment_is_found_on_an_order_older_than_itself() -> None:
+    """The search begins at the order's placing, however late its payment was first tried."""
+    adapter, http = square({"orders": [told(reference_id=TASK.reference, tenders=[{"id": "P1"}])]})
+    assert await adapter.find(TASK, "payment", SINCE + timedelta(hours=3)) == Done("P1")
+    body = json.loads(http.requests[0].body)
+    assert body["query"]["filter"]["date_time_filter"]["created_at"]["start_at"] == "2026-01-10T17:55:00Z"
 
 
 async def test_paging_ends() -> None:
@@ -207,12 +252,56 @@ async def test_a_paid_order_is_refunded_first() -> None:
     [
         (told(state="CANCELED"), {}, Cancelled()),
         (told(fulfillments=[{"uid": "F", "state": "PROPOSED"}]), {"cancel": Done("SQ1")}, Cancelled()),
-        (told(state="COMPLETED", fulfillments=[{"uid": "F", "state": "PROPOSED"}]), {}, CannotCancel("the order is completed")),
+        (told(state="COMPLETED", tenders=[{"id": "P1"}]), {}, CannotCancel("the order is completed")),
+        (told(fulfillments=[{"uid": "F", "state": "PROPOSED"}], tenders=[{"id": "P1"}]), {"cancel": Done("SQ1")}, Cancelled()),
     ],
 )
 async def test_ends_of_a_cancellation(order: dict[str, Any], done: dict[str, Done], result: object) -> None:
     """Cancelled before, cancelled now, or too late."""
     assert await square({"order": order})[0].cancel(CancelTask("ord_1", "SQ1", "LOC", "r"), done) == result
+
+
+async def test_an_unpaid_order_ends_although_its_fulfilment_did() -> None:
+    """Somebody at the counter cancelled the fulfilment only: the order itself is still cancelled."""
+    adapter, _ = square({"order": told(fulfillments=[{"uid": "F", "state": "CANCELED"}])})
+    step = await adapter.cancel(CancelTask("ord_1", "SQ1", "LOC", "r"), {})
+    assert isinstance(step, Step)
+    assert json.loads(step.request.body)["order"] == {"version": 4, "location_id": "LOC", "state": "CANCELED"}
+
+
+async def test_every_payment_that_stands_is_refunded() -> None:
+    """Each under its own key; what was given back before or never taken is left alone."""
+    tenders = [{"id": "P1"}, {"id": "P2"}, {"id": "P3"}]
+    money = {"total_money": {"amount": 900, "currency": "USD"}}
+    payments = {
+        "/v2/payments/P1": {"payment": {"id": "P1", **money, "refunded_money": {"amount": 900, "currency": "USD"}}},
+        "/v2/payments/P2": {"payment": {"id": "P2", **money, "refunded_money": {"amount": 400, "currency": "USD"}}},
+        "/v2/payments/P3": {"payment": {"id": "P3", "status": "FAILED", **money}},
+    }
+    order = {"order": told(tenders=tenders, fulfillments=[{"uid": "F", "state": "PROPOSED"}])}
+    http = FakeHttp(by=lambda request: payments.get(request.path, order))
+    adapter = Square(PROVIDER.facts, Connected("con", "simulator"), http)
+    task, done, made = CancelTask("ord_1", "SQ1", "LOC", "r"), dict[str, Done](), list[Step]()
+    while isinstance(step := await adapter.cancel(task, done), Step):
+        made.append(step)
+        done[step.name] = Done("x")
+    assert [each.name for each in made] == ["refund2", "cancel"]
+    refund = json.loads(made[0].request.body)
+    assert (refund["payment_id"], refund["amount_money"]["amount"]) == ("P2", 500)
+
+
+async def test_a_cancellation_meets_another_version() -> None:
+    """A refused version is tried again, and the plan then asks with the order's new one."""
+    task = CancelTask("ord_1", "SQ1", "LOC", "r")
+    open_one = [{"uid": "F", "state": "PROPOSED"}]
+    adapter, _ = square({"order": told(fulfillments=open_one)}, {"order": told(version=5, fulfillments=open_one)})
+    first = await adapter.cancel(task, {})
+    refused = adapter.failure("update_order", answered(409, {"errors": [{"code": "CONFLICT"}]}))
+    second = await adapter.cancel(task, {})
+    assert isinstance(refused, RetryLater)
+    assert isinstance(first, Step)
+    assert isinstance(second, Step)
+    assert [json.loads(step.request.body)["order"]["version"] for step in (first, second)] == [4, 5]
 
 
 @pytest.mark.parametrize(
@@ -252,6 +341,8 @@ def test_a_pause_is_as_long_as_square_says() -> None:
     assert isinstance(told_so, RateLimited)
     assert isinstance(silent, RateLimited)
     assert (told_so.after, silent.after) == (7.0, None)
+    dated = answered(429, {}, retry_after="Sat, 10 Jan 2026 18:00:00 GMT")
+    assert adapter.failure("x", dated) is None, "a date is left to the shared table"
 
 
 async def test_every_request_names_the_version() -> None:

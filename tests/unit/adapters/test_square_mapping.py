@@ -1,5 +1,6 @@
 """Square's order is worth what the channel owes the merchant, and nothing is dropped in silence."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -107,7 +108,7 @@ def test_the_note_tells_the_counter() -> None:
 def test_an_unmapped_line_is_an_open_item() -> None:
     """Its name, price and key are all there."""
     item = body_of(sold(), products={})["line_items"][0]
-    assert (item["name"], item["note"]) == ("Cheeseburger", "not on the menu (SKU-100)")
+    assert (item["name"], item["note"]) == ("Cheeseburger", "not on the menu (SKU-100); Bacon not on the menu (bacon)")
     assert "catalog_object_id" not in item
     assert item["modifiers"][0]["name"] == "Bacon"
 
@@ -121,6 +122,47 @@ def test_nested_modifiers_are_flattened() -> None:
     assert [(each["name"], each["quantity"]) for each in options] == [("Meal", "2"), ("Meal: Sauce", "6")]
     assert square_adds_up(body_of(order)) == 2520
     assert "modifier meal nesting" in lost(order)
+
+
+def test_quantities_multiply_down_every_level() -> None:
+    """Square multiplies by the line only, so three levels add up without any adjustment that would hide a wrong count."""
+    ice = Modifier("ice", "Ice", 5, usd(7))
+    cola = Modifier("cola", "Cola", 3, usd(10), modifiers=(ice,))
+    meal = Modifier("meal", "Meal", 2, usd(100), modifiers=(cola,))
+    line = Line("burger", "Burger", 2, usd(1000), usd(2 * (1000 + 2 * (100 + 3 * (10 + 5 * 7)))), modifiers=(meal,))
+    body = body_of(sold(lines=(line,)))
+    assert [(each["name"], each["quantity"]) for each in body["line_items"][0]["modifiers"]] == [
+        ("Meal", "2"),
+        ("Meal: Cola", "6"),
+        ("Meal: Cola: Ice", "30"),
+    ]
+    assert square_adds_up(body) == line.total.amount == 2940
+    assert "service_charges" not in body
+    assert "discounts" not in body
+
+
+@settings(max_examples=60, deadline=None)
+@given(orders())
+def test_lines_that_add_up_need_no_adjustment(order: Order) -> None:
+    """Whatever is nested in them: what the hub expects of a line is what Square makes of it."""
+    lines = tuple(msgspec.structs.replace(line, modifiers=_kept(line.modifiers)) for line in order.lines)
+    exact = tuple(msgspec.structs.replace(line, total=line.expected_total()) for line in lines)
+    whole = msgspec.structs.replace(order, lines=exact, discounts=())
+    assert draft(SubmitTask("ord_1", whole, "LOC", PRODUCTS), "PICKUP")[2] == ""
+
+
+def _kept(modifiers: tuple[Modifier, ...]) -> tuple[Modifier, ...]:
+    """Without what was taken off: it is not sold."""
+    return tuple(msgspec.structs.replace(m, modifiers=_kept(m.modifiers)) for m in modifiers if not m.removed)
+
+
+def test_a_mapped_option_of_an_option_is_no_unknown() -> None:
+    """It is sent by name, for Square has one level, but nobody is told that the menu lacks it."""
+    meal = Modifier("meal", "Meal", 1, usd(100), plu="p1", modifiers=(Modifier("m1", "Cola", 1, usd(0)), Modifier("zz", "Ice", 1, usd(0))))
+    order = sold(lines=(Line("burger", "Burger", 1, usd(1000), usd(1100), plu="SKU-100", modifiers=(meal,)),))
+    item = body_of(order)["line_items"][0]
+    assert [each.get("catalog_object_id", each.get("name")) for each in item["modifiers"]] == ["VAR2", "Meal: Cola", "Meal: Ice"]
+    assert item["note"] == "Meal: Ice not on the menu (zz)"
 
 
 def test_what_was_taken_off_is_said() -> None:
@@ -196,6 +238,37 @@ def test_delivery_is_sent_when_the_connection_says_so() -> None:
     assert "blue door" in details["note"]
 
 
+@pytest.mark.parametrize(("kind", "minutes"), [("PICKUP", "PT17M"), ("DELIVERY", "PT17M")])
+def test_as_soon_as_possible_says_how_long_it_takes(kind: str, minutes: str) -> None:
+    """From placing to ready, so that a repeat has the same bytes; a time of day is Square's to set then."""
+    order = sold(fulfilment=Fulfilment("delivery_by_platform", ready_at=PLACED + timedelta(minutes=17), courier="Uber"))
+    details = body_of(order, kind)["fulfillments"][0][f"{kind.lower()}_details"]
+    assert (details["schedule_type"], details["prep_time_duration"]) == ("ASAP", minutes)
+    assert "pickup_at" not in details
+    assert "deliver_at" not in details
+
+
+def test_a_delivery_without_a_time_has_one_for_square() -> None:
+    """ASAP deliveries need a duration, pickups don't."""
+    order = sold(fulfilment=Fulfilment("delivery_by_platform"))
+    assert body_of(order, "DELIVERY")["fulfillments"][0]["delivery_details"]["prep_time_duration"] == "PT30M"
+    assert "prep_time_duration" not in body_of(order)["fulfillments"][0]["pickup_details"]
+
+
+def test_names_that_are_too_long_are_told() -> None:
+    """Charges, taxes and discounts keep to Square's limits, and the operator hears of it; a nameless tax gets a name."""
+    more: dict[str, Any] = {
+        "charges": (Charge("bag", "b" * 600, usd(50), "merchant"),),
+        "taxes": (Tax("", usd(80), "merchant"),),
+        "discounts": (Discount("d" * 300, usd(20), "merchant"),),
+        "customer": Customer("L", address=Address("1 Main St", country="Utopia")),
+    }
+    body = body_of(sold(**more))
+    assert [len(each["name"]) for each in body["service_charges"]] == [512, 3]
+    assert len(body["discounts"][0]["name"]) == 255
+    assert lost(sold(**more))[:3] == ["charge 0 name", "discount 0 name", "customer.address.country"]
+
+
 def test_a_long_phone_number_goes_into_the_note() -> None:
     """Square holds 17 characters of it, so the number is not cut but moved."""
     details = body_of(sold(customer=Customer("L", "+1 555 555 555 555 55")))["fulfillments"][0]["pickup_details"]
@@ -206,6 +279,7 @@ def test_a_long_phone_number_goes_into_the_note() -> None:
 @pytest.mark.parametrize(
     ("state", "fulfillment", "hub"),
     [
+        ("OPEN", "FAILED", OrderState.CANCELLED),
         ("OPEN", "PROPOSED", OrderState.RECEIVED),
         ("OPEN", "RESERVED", OrderState.ACCEPTED),
         ("OPEN", "PREPARED", OrderState.READY),
@@ -221,3 +295,9 @@ def test_states(state: str, fulfillment: str | None, hub: OrderState) -> None:
     """The order's own end first, then its fulfilment's; an unknown word survives as open."""
     parts = [models.Fulfillment(state=fulfillment)] if fulfillment else []
     assert state_of(models.Order(id="o", location_id="l", state=state, fulfillments=parts)) is hub
+
+
+def test_a_completed_delivery_is_delivered() -> None:
+    """Square has no word for a courier who took the food, so COMPLETED means another thing by type."""
+    parts = [models.Fulfillment(type="DELIVERY", state="COMPLETED")]
+    assert state_of(models.Order(id="o", location_id="l", fulfillments=parts)) is OrderState.DELIVERED

@@ -86,6 +86,18 @@ async def test_modifier_lists_are_groups() -> None:
     assert menu.items[0].group_ids == ("L",)
 
 
+async def test_options_have_prices_and_stock_of_the_location() -> None:
+    """A location's override counts there only."""
+    override = [{"location_id": "X", "price_money": money(1)}, {"location_id": "LOC", "price_money": money(75), "sold_out": True}]
+    listed = modifier_list("L")
+    listed["modifier_list_data"]["modifiers"][0]["modifier_data"]["location_overrides"] = override
+    menu = await menu_of([item("I1", "Burger", variation("V1", "", 900), modifier_list_info=[{"modifier_list_id": "L"}]), listed])
+    assert [(m.id, m.price, m.availability.available) for m in menu.groups[0].modifiers] == [
+        ("M1", usd(150), True),
+        ("M2", usd(75), False),
+    ]
+
+
 async def test_an_items_own_bounds_make_a_group_of_its_own() -> None:
     """Where an item overrules the list, the other items keep the list's bounds."""
     strict = item("I1", "Burger", variation("V1", "", 900), modifier_list_info=[{"modifier_list_id": "L", "min_selected_modifiers": 1}])

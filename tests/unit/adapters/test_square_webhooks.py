@@ -71,17 +71,23 @@ def test_the_official_order_event() -> None:
     raw = resources.files("adapters.square").joinpath("fixtures/order_created_event.json").read_bytes()
     (fact,) = INGRESS.facts(request(raw))
     assert (fact.kind, fact.subject) == ("pos_order.changed", "order/eA3vssLHKJrv9H0IdJCM3gNqfdcZY")
-    assert fact.dedupe_key.startswith("order/eA3vssLHKJrv9H0IdJCM3gNqfdcZY/changed/1")
+    assert fact.dedupe_key == "order/eA3vssLHKJrv9H0IdJCM3gNqfdcZY/changed/1"
 
 
 def test_dedupe_keys_name_the_fact() -> None:
-    """A repeat of an event is the same fact even under a new event id; another version is another fact."""
+    """A repeat is the same fact even under a new event id or as another event of one version; another version is another fact."""
     one = event("order.updated", {"order_id": "O", "version": 2, "state": "OPEN"})
     again = event("order.updated", {"order_id": "O", "version": 2, "state": "OPEN"}, event_id="e2")
     later = event("order.updated", {"order_id": "O", "version": 3, "state": "OPEN"})
-    keys = [INGRESS.facts(request(body))[0].dedupe_key for body in (one, again, later)]
-    assert keys[0] == keys[1]
-    assert keys[0] != keys[2]
+    moved = event("order.fulfillment.updated", {"order_id": "O", "version": 2})
+    keys = [INGRESS.facts(request(body))[0].dedupe_key for body in (one, again, moved, later)]
+    assert keys == [*["order/O/changed/2"] * 3, "order/O/changed/3"]
+
+
+def test_an_event_without_a_version_is_a_fact_of_its_own() -> None:
+    """Its event id stands in, so nothing is taken for a repeat."""
+    (fact,) = INGRESS.facts(request(event("order.updated", {"order_id": "O"})))
+    assert fact.dedupe_key == "order/O/changed/e1"
 
 
 @pytest.mark.parametrize(
