@@ -1,13 +1,16 @@
 """Uber Eats by the order suite: fetch, accept, deny, ready, cancel; menus as full snapshots."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
 from adapters.ubereats import menu as menus
 from adapters.ubereats import models
 from adapters.ubereats.mapping import moment, order_from, state_of
+from adapters.ubereats.webhooks import is_legacy
 from hub.contract import (
     AlreadyDone,
     AuthRevoked,
@@ -27,11 +30,14 @@ from hub.contract import (
     decode,
 )
 from hub.contract.capabilities import Connected
-from hub.model import Menu, Store
+from hub.model import FINAL, Menu, Store
 
 PAGE = "50"
+OPEN_WINDOW = timedelta(days=2)
+"""How far back open orders are looked for: Uber lists 60 days, and an order nobody told of is found within minutes or was denied."""
 _JSON = {"Content-Type": "application/json"}
 _DECISIONS = frozenset({"accept", "deny", "ready", "cancel"})
+_Listed = TypeVar("_Listed", models.OrderList, models.StoreList)
 
 
 class UberEats:
@@ -71,23 +77,24 @@ class UberEats:
     async def list_stores(self) -> Sequence[Store]:
         """Every page of the app's stores."""
         found: list[Store] = []
-        token = ""
-        while True:
-            query = {"page_size": PAGE} | ({"next_page_token": token} if token else {})
-            response = await self._http.read(Request("GET", "/v1/delivery/stores", "list_stores", query=query))
-            page: models.StoreList = decode(response.body, models.StoreList)
-            found += [Store(s.id or s.store_id, s.name, currency=s.currency_code, timezone=s.timezone) for s in page.data]
-            token = _next(token, page.pagination_data.next_page_token)
-            if not token:
-                return found
+        async for page in self._pages("/v1/delivery/stores", "list_stores", {}, models.StoreList):
+            for store in page.data or []:
+                ref = store.id or store.store_id
+                if not ref:
+                    raise Drifted("a store in data[] has no id")
+                country = (store.location.country if store.location else None) or ""
+                found.append(
+                    Store(ref, store.name or ref, currency=store.currency_code or "", timezone=store.timezone or "", country=country)
+                )
+        return found
 
     async def fetch_order(self, platform_order_id: str, notice: bytes) -> Fetched:
-        """Read an order with all its parts."""
-        request = Request("GET", f"/v1/delivery/order/{platform_order_id}", "fetch_order", query={"expand": "carts,deliveries,payment"})
+        """Read an order with all its parts, by the suite; raises Misconfigured where a legacy notice names one it does not know."""
+        path = f"/v1/delivery/order/{quote(platform_order_id, safe='')}"
         try:
-            response = await self._http.read(request)
+            response = await self._http.read(Request("GET", path, "fetch_order", query={"expand": "carts,deliveries,payment"}))
         except NotFound as error:
-            if b"/eats/order" in notice:
+            if is_legacy(notice):
                 message = "this store sends legacy notices: set webhooks_version 1.0.0 in its integration config at Uber"
                 raise Misconfigured(message, detail=error.detail) from error
             raise
@@ -97,20 +104,30 @@ class UberEats:
         return Fetched(order_from(order), state_of(order.state, order.preparation_status))
 
     async def open_orders(self, store_ref: str) -> Sequence[PlatformOrder]:
-        """Orders of a store that wait or are under way, every page."""
+        """Orders of a store that wait or are under way, placed within `OPEN_WINDOW`, every page."""
         found: list[PlatformOrder] = []
-        token = ""
+        since = (datetime.now(UTC) - OPEN_WINDOW).strftime("%Y-%m-%dT%H:%M:%SZ")
+        path = f"/v1/delivery/store/{quote(store_ref, safe='')}/orders"
+        async for page in self._pages(path, "list_orders", {"start_time": since}, models.OrderList):
+            for order in page.data or []:
+                state = state_of(order.state, order.preparation_status)
+                if state not in FINAL:
+                    found.append(PlatformOrder(order.id, state, moment(order.created_time, "data.created_time")))
+        return found
+
+    async def _pages(self, path: str, operation: str, query: dict[str, str], kind: type[_Listed]) -> AsyncIterator[_Listed]:
+        token, seen = "", {""}
         while True:
-            query = {"page_size": PAGE} | ({"next_page_token": token} if token else {})
-            path = f"/v1/delivery/store/{store_ref}/orders"
-            response = await self._http.read(Request("GET", path, "list_orders", query=query))
-            page: models.OrderList = decode(response.body, models.OrderList)
-            found += [
-                PlatformOrder(o.id, state_of(o.state, o.preparation_status), moment(o.created_time, "data.created_time")) for o in page.data
-            ]
-            token = _next(token, page.pagination_data.next_page_token)
+            more = {"next_page_token": token} if token else {}
+            response = await self._http.read(Request("GET", path, operation, query={"page_size": PAGE, **query, **more}))
+            page: _Listed = decode(response.body, kind)
+            yield page
+            token = (page.pagination_data.next_page_token if page.pagination_data else None) or ""
             if not token:
-                return found
+                return
+            if token in seen:
+                raise Drifted(f"{operation}: the pages go in a circle")
+            seen.add(token)
 
     def accept_step(self, task: DecisionTask) -> Step:
         """Accept, naming our reference."""
@@ -134,26 +151,24 @@ class UberEats:
         return self._decision("cancel", task, {"cancellation_reason": {"type": kind, "info": task.detail or task.reason}})
 
     def _decision(self, name: str, task: DecisionTask, body: dict[str, Any]) -> Step:
-        path = f"/v1/delivery/order/{task.platform_order_id}/{name}"
+        path = f"/v1/delivery/order/{quote(task.platform_order_id, safe='')}/{name}"
         return Step(name, Request("POST", path, name, body=msgspec.json.encode(body), headers=_JSON), Repeat.NATURAL)
 
     def push_menu_step(self, store_ref: str, menu: Menu) -> Step:
         """Replace the store's menu."""
         body = msgspec.json.encode(menus.menu_body(menu))
-        request = Request("PUT", f"/v2/eats/stores/{store_ref}/menus", "push_menu", body=body, headers=_JSON, timeout=30.0)
+        request = Request("PUT", _menus(store_ref), "push_menu", body=body, headers=_JSON, timeout=30.0)
         return Step("menu", request, Repeat.NATURAL)
 
     async def read_back(self, store_ref: str) -> frozenset[str]:
         """Ids of the items that Uber shows, as the hub knows them."""
-        response = await self._http.read(Request("GET", f"/v2/eats/stores/{store_ref}/menus", "read_menu"))
+        response = await self._http.read(Request("GET", _menus(store_ref), "read_menu"))
         found: models.ShownMenu = decode(response.body, models.ShownMenu)
-        return frozenset(menus.from_uber_id(item.id) for item in found.items)
+        return frozenset(menus.from_uber_id(item.id) for item in found.items or [])
 
 
-def _next(token: str, following: str | None) -> str:
-    if following and following == token:
-        raise Drifted("a page names itself as the next one")
-    return following or ""
+def _menus(store_ref: str) -> str:
+    return f"/v2/eats/stores/{quote(store_ref, safe='')}/menus"
 
 
 def _error(response: Response) -> models.ErrorBody:

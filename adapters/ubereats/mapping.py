@@ -1,15 +1,15 @@
 """Uber Eats' order into the hub's terms: pure functions. Prices stand apart from the cart and are joined by `cart_item_id`."""
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from adapters.ubereats import models
+from adapters.ubereats.payments import Ledger, money
 from hub.contract import Drifted
 from hub.model import (
     Address,
-    Charge,
     CurrencyMismatch,
     Customer,
-    Discount,
     Fulfilment,
     Line,
     Modifier,
@@ -17,15 +17,12 @@ from hub.model import (
     NotCarried,
     Order,
     OrderState,
-    Payment,
-    Tax,
-    Tip,
 )
 
 SLUG = "ubereats"
 ACCEPT_WITHIN = timedelta(seconds=690)
 
-# Inferred beyond OFFERED and ACCEPTED; an unknown state is read as "nothing new".
+# An unknown state is read as "nothing new".
 _STATES = {
     "CREATED": OrderState.RECEIVED,
     "OFFERED": OrderState.RECEIVED,
@@ -38,19 +35,21 @@ _STATES = {
     "FAILED": OrderState.CANCELLED,
     "DENIED": OrderState.REJECTED,
 }
-_FULFILMENTS = {
+_Kind = Literal["delivery_by_platform", "delivery_by_merchant", "pickup", "dine_in"]
+_FULFILMENTS: dict[str, _Kind] = {
     "DELIVERY_BY_UBER": "delivery_by_platform",
     "DELIVERY_BY_MERCHANT": "delivery_by_merchant",
+    "DELIVERY_BY_RESTAURANT": "delivery_by_merchant",
     "PICKUP": "pickup",
+    "PICK_UP": "pickup",
     "DINE_IN": "dine_in",
 }
-_FEES = {"bag_fee": "bag", "delivery_fee": "delivery", "service_fee": "service", "small_order_fee": "small_order"}
 
 
-def state_of(state: str, preparation_status: str) -> OrderState:
+def state_of(state: str, preparation_status: str | None) -> OrderState:
     """The hub's state; READY_FOR_HANDOFF is told beside `state`."""
     found = _STATES.get(state, OrderState.RECEIVED)
-    if found is OrderState.ACCEPTED and preparation_status.startswith("READY"):
+    if found is OrderState.ACCEPTED and (preparation_status or "").startswith("READY"):
         return OrderState.READY
     return found
 
@@ -68,36 +67,50 @@ def moment(text: str | None, path: str) -> datetime | None:
     return found
 
 
-def money(amount: models.Amount) -> Money:
-    """From a value times 100,000."""
-    return Money.from_e5(amount.amount_e5, amount.currency_code)
-
-
 class _Prices:
-    def __init__(self, rows: list[models.BreakdownRow], currency: str) -> None:
-        self._currency = currency
-        self._rows = {row.cart_item_id: row for row in rows}
+    """The price breakdown by cart item.
 
-    def row(self, cart_item_id: str) -> models.BreakdownRow:
+    A row's quantity and total are for all pieces of the whole line, its unit for one piece: the option of a line of two is in it
+    twice, where the cart tells it once, per one of its parent.
+    """
+
+    def __init__(self, ledger: Ledger, rows: list[models.BreakdownRow]) -> None:
+        self._ledger = ledger
+        self._rows: dict[str, list[models.BreakdownRow]] = {}
+        for row in rows:
+            self._rows.setdefault(row.cart_item_id, []).append(row)
+
+    def rows(self, cart_item_id: str) -> list[models.BreakdownRow]:
         found = self._rows.get(cart_item_id)
         if found is None:
             raise Drifted(f"payment.payment_detail.item_charges.price_breakdown has no row for cart item {cart_item_id!r}")
         return found
 
-    def total(self, cart_item_id: str) -> Money:
-        return money(self.row(cart_item_id).total.gross)
+    def whole(self, cart_item_id: str) -> Money:
+        rows = self.rows(cart_item_id)
+        found = money(self._ledger.shown(rows[0].total))
+        for row in rows[1:]:
+            found += money(self._ledger.shown(row.total))
+        return found
 
     def nothing(self) -> Money:
-        return Money(0, self._currency)
+        return Money(0, self._ledger.currency)
 
-    def unit(self, cart_item_id: str, times: int) -> Money:
-        """For one; where only the total is told, it is shared among the pieces of the row (`times` in the whole line)."""
-        row = self.row(cart_item_id)
-        if row.unit is not None:
-            return money(row.unit.gross)
-        whole = money(row.total.gross)
-        pieces = row.quantity.amount if row.quantity is not None else times
-        return Money(whole.amount // max(1, pieces), whole.currency)
+    def unit(self, cart_item_id: str, pieces: int) -> Money:
+        """For one; where only the total is told, it is shared among the pieces in the whole line."""
+        first = self.rows(cart_item_id)[0]
+        if first.unit is not None:
+            return money(self._ledger.shown(first.unit))
+        told = sum(row.quantity.amount for row in self.rows(cart_item_id) if row.quantity is not None)
+        whole = self.whole(cart_item_id)
+        return Money(whole.amount // max(1, told or pieces), whole.currency)
+
+
+def _count(quantity: models.Quantity | None, path: str) -> int:
+    amount = 1 if quantity is None else quantity.amount
+    if amount < 1:
+        raise Drifted(f"{path} has a quantity of {amount}")
+    return amount
 
 
 def _modifiers(groups: list[models.ModifierGroup] | None, prices: _Prices, parents: int) -> tuple[tuple[Modifier, ...], list[str]]:
@@ -105,18 +118,19 @@ def _modifiers(groups: list[models.ModifierGroup] | None, prices: _Prices, paren
     ids: list[str] = []
     for group in groups or []:
         for item in group.selected_items or []:
-            pieces = parents * item.quantity.amount
+            count = _count(item.quantity, f"cart item {item.cart_item_id!r}")
+            pieces = parents * count
             nested, below = _modifiers(item.selected_modifier_groups, prices, pieces)
             ids += [item.cart_item_id, *below]
             found.append(
                 Modifier(
                     id=item.id,
                     name=item.title or item.id,
-                    quantity=item.quantity.amount,
+                    quantity=count,
                     unit_price=prices.unit(item.cart_item_id, pieces),
                     plu=item.external_data or "",
                     group_id=group.id,
-                    group_name=group.title,
+                    group_name=group.title or "",
                     modifiers=nested,
                 )
             )
@@ -128,7 +142,7 @@ def _modifiers(groups: list[models.ModifierGroup] | None, prices: _Prices, paren
                 unit_price=prices.nothing(),
                 plu=item.external_data or "",
                 group_id=group.id,
-                group_name=group.title,
+                group_name=group.title or "",
                 removed=True,
             )
             for item in group.removed_items or []
@@ -136,25 +150,37 @@ def _modifiers(groups: list[models.ModifierGroup] | None, prices: _Prices, paren
     return tuple(found), ids
 
 
+def _wishes(item: models.CartItem) -> str:
+    request = item.customer_request or item.customer_requests
+    if request is None:
+        return ""
+    parts = [request.special_instructions or ""]
+    if request.allergy is not None:
+        allergens = ", ".join(request.allergy.allergens or [])
+        told = ": ".join(part for part in (allergens, request.allergy.instructions or "") if part)
+        parts.insert(0, f"ALLERGY {told}" if told else "")
+    return "\n".join(part for part in parts if part)
+
+
 def _lines(order: models.Order, prices: _Prices) -> tuple[Line, ...]:
     lines = []
-    for cart in order.carts:
-        for item in cart.items:
-            modifiers, ids = _modifiers(item.selected_modifier_groups, prices, item.quantity.amount)
-            whole = prices.total(item.cart_item_id)
+    for cart in order.carts or []:
+        for item in cart.items or []:
+            count = _count(item.quantity, f"cart item {item.cart_item_id!r}")
+            modifiers, ids = _modifiers(item.selected_modifier_groups, prices, count)
+            whole = prices.whole(item.cart_item_id)
             for cart_item_id in ids:
-                whole += prices.total(cart_item_id)
-            note = item.customer_request.special_instructions if item.customer_request else None
+                whole += prices.whole(cart_item_id)
             lines.append(
                 Line(
                     id=item.id,
                     name=item.title or item.id,
-                    quantity=item.quantity.amount,
-                    unit_price=prices.unit(item.cart_item_id, item.quantity.amount),
+                    quantity=count,
+                    unit_price=prices.unit(item.cart_item_id, count),
                     total=whole,
                     plu=item.external_data or "",
                     modifiers=modifiers,
-                    note=note or "",
+                    note=_wishes(item),
                 )
             )
     if not lines:
@@ -162,101 +188,71 @@ def _lines(order: models.Order, prices: _Prices) -> tuple[Line, ...]:
     return tuple(lines)
 
 
+def _address(order: models.Order) -> Address | None:
+    for delivery in order.deliveries or []:
+        place = delivery.location
+        if place is not None:
+            unit = "" if place.unit_number is None else str(place.unit_number)
+            notes = (place.instructions, delivery.instructions)
+            return Address(
+                line1=place.street_address_line_one or "",
+                line2=", ".join(dict.fromkeys(part for part in (place.business_name, place.street_address_line_two, unit) if part)),
+                city=place.city or "",
+                postal_code=place.postal_code or "",
+                country=place.country or "",
+                latitude="" if place.latitude is None else str(place.latitude),
+                longitude="" if place.longitude is None else str(place.longitude),
+                notes="\n".join(dict.fromkeys(note for note in notes if note)),
+            )
+    return None
+
+
 def _customer(order: models.Order) -> Customer:
-    found = next((c for c in order.customers if c.is_primary_customer), order.customers[0] if order.customers else None)
-    place = next((d.location for d in order.deliveries or [] if d.location is not None), None)
-    address = None
-    if place is not None:
-        address = Address(
-            line1=place.street_address_line_one,
-            line2=place.street_address_line_two,
-            city=place.city,
-            postal_code=place.postal_code,
-            country=place.country,
-            latitude=str(place.latitude or ""),
-            longitude=str(place.longitude or ""),
-            notes=place.instructions,
-        )
+    customers = order.customers or []
+    found = next((c for c in customers if c.is_primary_customer), customers[0] if customers else None)
     if found is None:
-        return Customer(address=address)
-    name = found.name.display_name or f"{found.name.first_name} {found.name.last_name}".strip()
-    phone = found.contact.phone if found.contact else None
+        return Customer(address=_address(order))
+    name = found.name or models.Name()
+    phone = (found.contact.phone if found.contact else None) or models.Phone()
     return Customer(
-        name=name,
-        phone=phone.number if phone else "",
-        phone_code=(phone.pin_code or "") if phone else "",
-        address=address,
-        vendor_id=found.id,
+        name=name.display_name or f"{name.first_name or ''} {name.last_name or ''}".strip(),
+        phone=phone.number or "",
+        phone_code=phone.pin_code or "",
+        address=_address(order),
+        vendor_id=found.id or "",
     )
 
 
-def _charges(order: models.Order) -> tuple[Charge, ...]:
-    fees = order.payment.payment_detail.fees
-    own_courier = order.fulfillment_type == "DELIVERY_BY_MERCHANT"
-    found = []
-    for fee in fees.details if fees else []:
-        kind = _FEES.get(fee.id.lower(), "other")
-        merchant = kind == "bag" or (kind == "delivery" and own_courier)
-        found.append(Charge(kind, fee.id, money(fee.amount.gross), "merchant" if merchant else "platform"))  # type: ignore[arg-type]  # from the table above
-    return tuple(found)
-
-
-def _discounts(order: models.Order, currency: str) -> tuple[tuple[Discount, ...], tuple[NotCarried, ...]]:
-    promotions = order.payment.payment_detail.promotions
-    if promotions is None:
-        return (), ()
-    if promotions.details:
-        details = tuple(
-            Discount(
-                name=promotion.type or "promotion",
-                amount=Money.from_e5(abs(promotion.discount_value), currency),
-                funded_by="platform" if promotion.funded_by.upper() == "UBER" else "merchant",
-                vendor_id=promotion.external_promotion_id,
-            )
-            for promotion in promotions.details
-        )
-        return details, ()
-    whole = abs(money(promotions.total.gross).amount) if promotions.total else 0
-    if not whole:
-        return (), ()
-    note = NotCarried("discounts", "Uber Eats does not say who funds the promotion: taken as the merchant's")
-    return (Discount("promotion", Money(whole, currency), "merchant"),), (note,)
-
-
-def _taxes(order: models.Order) -> tuple[Tax, ...]:
-    remittance = order.payment.tax_remittance or order.payment.taxRemittance
-    whole = order.payment.payment_detail.order_total.tax
-    if remittance is not None and (remittance.merchant or remittance.uber):
-        found = []
-        if remittance.merchant is not None and remittance.merchant.gross.amount_e5:
-            found.append(Tax("Tax", money(remittance.merchant.gross), "merchant"))
-        if remittance.uber is not None and remittance.uber.gross.amount_e5:
-            found.append(Tax("Tax (remitted by Uber)", money(remittance.uber.gross), "platform"))
-        return tuple(found)
-    if whole is None or not whole.amount_e5:
-        return ()
-    # Inferred: without a remittance block Uber is the marketplace facilitator and pays the tax itself.
-    return (Tax("Tax (remitted by Uber)", money(whole), "platform"),)
-
-
-def _tips(order: models.Order) -> tuple[Tip, ...]:
-    tips = order.payment.payment_detail.tips
-    if tips is None or tips.total is None or not tips.total.gross.amount_e5:
-        return ()
-    to = "courier" if order.fulfillment_type == "DELIVERY_BY_UBER" else "merchant"
-    return (Tip(money(tips.total.gross), to),)  # type: ignore[arg-type]  # one of the two
-
-
-def _payments(order: models.Order, whole: Money) -> tuple[Payment, ...]:
-    cash = order.payment.payment_detail.cash_amount_due
-    if cash is not None and cash.gross.amount_e5 > 0:
-        return (Payment("cash", money(cash.gross)),)
-    return (Payment("prepaid", whole),)
+def _fulfilment(order: models.Order, kind: _Kind) -> Fulfilment:
+    window = order.scheduled_order_target_delivery_time_range or models.TimeRange()
+    path = "order.scheduled_order_target_delivery_time_range"
+    start, end = moment(window.start_time, f"{path}.start_time"), moment(window.end_time, f"{path}.end_time")
+    ready = order.preparation_time.ready_for_pickup_time if order.preparation_time else None
+    single_use = [cart.include_single_use_items for cart in order.carts or [] if cart.include_single_use_items is not None]
+    return Fulfilment(
+        kind=kind,
+        ready_at=moment(ready, "order.preparation_time.ready_for_pickup_time"),
+        scheduled_for=start or end,
+        note=f"between {start.isoformat()} and {end.isoformat()}" if start and end and start < end else "",
+        courier="Uber" if order.fulfillment_type == "DELIVERY_BY_UBER" else "",
+        include_cutlery=any(single_use) if single_use else None,
+    )
 
 
 def _note(order: models.Order) -> str:
-    parts = [order.store_instructions or "", *(cart.special_instructions or "" for cart in order.carts)]
+    parts = [order.store_instructions or "", *(cart.special_instructions or "" for cart in order.carts or [])]
     return "\n".join(dict.fromkeys(part for part in parts if part))
+
+
+def _difference(order: models.Order, ledger: Ledger, lines: tuple[Line, ...]) -> list[NotCarried]:
+    told = order.payment.payment_detail.item_charges.total
+    if told is None:
+        return []
+    stated, found = money(ledger.shown(told)), Money(sum(line.total.amount for line in lines), ledger.currency)
+    # Amounts are rounded one by one, each by half a minor unit at most.
+    if abs((stated - found).amount) <= (len(order.payment.payment_detail.item_charges.price_breakdown) + 1) // 2:
+        return []
+    return [NotCarried("lines", f"the lines are {found.decimal()} in all, Uber Eats' item total is {stated.decimal()}")]
 
 
 def order_from(order: models.Order) -> Order:
@@ -268,40 +264,35 @@ def order_from(order: models.Order) -> Order:
 
 
 def _order(order: models.Order) -> Order:
-    detail = order.payment.payment_detail
-    currency = detail.order_total.gross.currency_code
     placed_at = moment(order.created_time, "order.created_time")
-    assert placed_at is not None
-    prices = _Prices(detail.item_charges.price_breakdown, currency)
-    whole = money(detail.order_total.gross)
-    discounts, not_carried = _discounts(order, currency)
-    window = order.scheduled_order_target_delivery_time_range
-    kind = _FULFILMENTS.get(order.fulfillment_type, "delivery_by_platform")
-    ready = order.preparation_time.ready_for_pickup_time if order.preparation_time else None
-    single_use = [cart.include_single_use_items for cart in order.carts if cart.include_single_use_items is not None]
-    return Order(
+    if placed_at is None:
+        raise Drifted("order.created_time is empty")
+    word = order.fulfillment_type or ""
+    kind = _FULFILMENTS.get(word, "delivery_by_platform")
+    ledger = Ledger(order.payment, kind)
+    if word not in _FULFILMENTS:
+        ledger.notes.append(NotCarried("fulfillment_type", f"unknown: {word!r}, taken as a delivery by Uber"))
+    lines = _lines(order, _Prices(ledger, order.payment.payment_detail.item_charges.price_breakdown))
+    waiting = state_of(order.state, order.preparation_status) is OrderState.RECEIVED
+    mapped = Order(
         platform=SLUG,
         platform_order_id=order.id,
         store_ref=order.store.id,
-        currency=currency,
-        lines=_lines(order, prices),
-        total=whole,
+        currency=ledger.currency,
+        lines=lines,
+        total=ledger.total,
         placed_at=placed_at,
-        fulfilment=Fulfilment(
-            kind=kind,  # type: ignore[arg-type]  # from the table above
-            ready_at=moment(ready, "order.preparation_time.ready_for_pickup_time"),
-            scheduled_for=moment(window.start_time if window else None, "order.scheduled_order_target_delivery_time_range"),
-            courier="Uber" if order.fulfillment_type == "DELIVERY_BY_UBER" else "",
-            include_cutlery=any(single_use) if single_use else None,
-        ),
-        display_id=order.display_id,
+        fulfilment=_fulfilment(order, kind),
+        display_id=order.display_id or "",
         customer=_customer(order),
-        charges=_charges(order),
-        tips=_tips(order),
-        discounts=discounts,
-        taxes=_taxes(order),
-        payments=_payments(order, whole),
+        charges=ledger.charges(),
+        tips=ledger.tips(),
+        discounts=ledger.discounts(),
+        taxes=ledger.taxes(),
+        payments=ledger.payments(),
         note=_note(order),
-        deadline_at=placed_at + ACCEPT_WITHIN,
-        not_carried=not_carried,
+        deadline_at=placed_at + ACCEPT_WITHIN if waiting else None,
+        not_carried=(*ledger.notes, *_difference(order, ledger, lines)),
     )
+    mapped.merchant_total()  # raises where a part is in another currency
+    return mapped

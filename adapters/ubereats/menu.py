@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, unquote
 
-from hub.model import Availability, Hours, Item, Menu, ModifierGroup, Money
+from hub.contract import Misconfigured
+from hub.model import Availability, Hours, Item, Menu, ModifierGroup
 from hub.model.menu import Modifier
 
 SLUG = "ubereats"
@@ -29,8 +30,11 @@ def _text(text: str) -> dict[str, Any]:
     return {"translations": {"en_us": text}}
 
 
-def _price(thing_price: Money, channel: dict[str, Money]) -> int:
-    return channel.get(SLUG, thing_price).amount
+def _price(thing: Item | Modifier) -> int:
+    price = thing.channel_prices.get(SLUG, thing.price)
+    if price.currency != thing.price.currency:
+        raise Misconfigured(f"{thing.id} costs {thing.price.currency} but {price.currency} on Uber Eats: a menu has one currency")
+    return price.amount
 
 
 def _item(thing: Item | Modifier, tax: dict[str, float], groups: set[str]) -> dict[str, Any]:
@@ -38,7 +42,7 @@ def _item(thing: Item | Modifier, tax: dict[str, float], groups: set[str]) -> di
         "id": to_uber_id(thing.id),
         "title": _text(thing.name),
         "external_data": thing.id,
-        "price_info": {"price": _price(thing.price, thing.channel_prices)},
+        "price_info": {"price": _price(thing)},
         "tax_info": tax,
         "quantity_info": {},
     }
@@ -59,7 +63,7 @@ def _until(availability: Availability) -> int:
 
 def _override(made: dict[str, Any], modifier: Modifier, group: ModifierGroup) -> None:
     # One thing is one item at Uber; where a group asks another price for it, that is said beside the item's.
-    price, info = _price(modifier.price, modifier.channel_prices), made["price_info"]
+    price, info = _price(modifier), made["price_info"]
     if price != info["price"]:
         told = {"context_type": "MODIFIER_GROUP", "context_value": to_uber_id(group.id), "price": price}
         info.setdefault("overrides", []).append(told)
@@ -69,8 +73,10 @@ def _tax(item: Item, menu: Menu) -> dict[str, float]:
     rates = [tax for tax in menu.taxes if tax.id in item.tax_ids]
     if not rates:
         return {}
+    if len({tax.inclusive for tax in rates}) == 2:
+        raise Misconfigured(f"item {item.id} has both inclusive and added taxes: Uber Eats takes one kind for an item")
     whole = float(sum(Decimal(tax.rate) for tax in rates))
-    return {"vat_rate_percentage": whole} if any(tax.inclusive for tax in rates) else {"tax_rate": whole}
+    return {"vat_rate_percentage": whole} if rates[0].inclusive else {"tax_rate": whole}
 
 
 def _group(group: ModifierGroup) -> dict[str, Any]:
@@ -93,13 +99,22 @@ def _availability(hours: tuple[Hours, ...]) -> list[dict[str, Any]]:
     for each in hours:
         # Uber's periods end on their own day: what goes past midnight is told in two.
         past = each.closes <= each.opens
-        by_day.setdefault(each.day, []).append({"start_time": each.opens, "end_time": "23:59" if past else each.closes})
+        by_day.setdefault(each.day, []).append({"start_time": each.opens, "end_time": "23:59" if past else min(each.closes, "23:59")})
         if past and each.closes > "00:00" and each.closes != each.opens:
             following = _DAYS[(_DAYS.index(each.day) + 1) % 7]
             by_day.setdefault(following, []).append({"start_time": "00:00", "end_time": each.closes})
-    for periods in by_day.values():
-        periods.sort(key=lambda period: period["start_time"])
-    return [{"day_of_week": day, "time_periods": by_day[day]} for day in _DAYS if day in by_day]
+    return [{"day_of_week": day, "time_periods": _joined(by_day[day])} for day in _DAYS if day in by_day]
+
+
+def _joined(periods: list[dict[str, str]]) -> list[dict[str, str]]:
+    """In order, those that overlap made one."""
+    joined: list[dict[str, str]] = []
+    for period in sorted(periods, key=lambda each: each["start_time"]):
+        if joined and period["start_time"] <= joined[-1]["end_time"]:
+            joined[-1]["end_time"] = max(joined[-1]["end_time"], period["end_time"])
+        else:
+            joined.append(period)
+    return joined
 
 
 def menu_body(menu: Menu) -> dict[str, Any]:

@@ -2,20 +2,44 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from adapters.ubereats.models import Notice
-from hub.contract import Answer, Fact, IngressRequest, Lane, Malformed
+from adapters.ubereats.models import Notice, NoticeLink
+from hub.contract import Answer, Fact, FactKind, IngressRequest, Lane, Malformed
 
 _DECODER = msgspec.json.Decoder(Notice)
-_PLACED = frozenset({"orders.notification", "orders.scheduled.notification"})
+_LINK_DECODER = msgspec.json.Decoder(NoticeLink)
+_ID = re.compile(r"[0-9A-Za-z_-]{1,100}")
+_PLACED: tuple[FactKind, str, Lane] = ("order.placed", "placed", Lane.ORDER)
+_CANCELLED: tuple[FactKind, str, Lane] = ("order.cancelled", "cancelled", Lane.CANCEL)
+_CHANGED: tuple[FactKind, str, Lane] = ("order.changed", "", Lane.STATUS)
 # Spellings differ between documents and live code.
-_CANCELLED = frozenset({"orders.cancel", "orders.failure", "order.failed", "orders.failed", "order.cancel"})
-_CHANGED = frozenset({"orders.release", "order.release", "delivery.state_changed"})
+_ORDER_EVENTS = {
+    "orders.notification": _PLACED,
+    "orders.scheduled.notification": _PLACED,
+    "orders.cancel": _CANCELLED,
+    "order.cancel": _CANCELLED,
+    "orders.failure": _CANCELLED,
+    "orders.failed": _CANCELLED,
+    "order.failure": _CANCELLED,
+    "order.failed": _CANCELLED,
+    "orders.release": _CHANGED,
+    "order.release": _CHANGED,
+    "delivery.state_changed": _CHANGED,
+}
+_STORE_EVENTS: dict[str, FactKind] = {"store.provisioned": "store.provisioned", "store.deprovisioned": "store.deprovisioned"}
 _STORED = Answer(200)
+_REFUSED = {
+    # Uber repeats 500, 502, 503 and 504 for minutes, longer than nobody has claimed the store: a 404 ends it and shows in its dashboard.
+    "unknown_store": Answer(404, b'{"code":"unknown_store"}'),
+    "bad_signature": Answer(401, b'{"code":"bad_signature"}'),
+    "malformed": Answer(400, b'{"code":"malformed"}'),
+    "not_stored": Answer(503, b'{"code":"not_stored"}'),
+}
 
 
 class UberEatsIngress:
@@ -39,20 +63,17 @@ class UberEatsIngress:
         return (self._fact(notice),)
 
     def _fact(self, notice: Notice) -> Fact:
-        store, order = notice.meta.user_id or notice.store_id, order_id(notice)
-        kind = notice.event_type
-        if kind in _PLACED | _CANCELLED | _CHANGED and not order:
-            raise Malformed(f"{kind} names no order")
-        if kind in _PLACED:
-            return Fact("order.placed", f"order/{order}", f"order/{order}/placed", store, Lane.ORDER)
-        if kind in _CANCELLED:
-            return Fact("order.cancelled", f"order/{order}", f"order/{order}/cancelled", store, Lane.CANCEL)
-        if kind in _CHANGED:
-            return Fact("order.changed", f"order/{order}", f"order/{order}/changed/{notice.event_id}", store)
-        if kind == "store.provisioned":
-            return Fact("store.provisioned", f"store/{store}", f"store/{store}/{notice.event_id}", store)
-        if kind == "store.deprovisioned":
-            return Fact("store.deprovisioned", f"store/{store}", f"store/{store}/{notice.event_id}", store)
+        store = (notice.meta.user_id if notice.meta else None) or notice.store_id or ""
+        event = _ORDER_EVENTS.get(notice.event_type)
+        if event is not None:
+            kind, suffix, lane = event
+            subject = f"order/{order_id(notice)}"
+            return Fact(kind, subject, f"{subject}/{suffix or 'changed/' + notice.event_id}", store, lane)
+        provision = _STORE_EVENTS.get(notice.event_type)
+        if provision is not None:
+            if not store:
+                raise Malformed(f"{notice.event_type} names no store")
+            return Fact(provision, f"store/{store}", f"store/{store}/{notice.event_id}", store)
         return Fact("noted", f"event/{notice.event_id}", f"event/{notice.event_id}", store, Lane.BULK)
 
     def stored(self, facts: Sequence[Fact]) -> Answer:
@@ -60,14 +81,23 @@ class UberEatsIngress:
         return _STORED
 
     def refused(self, reason: Literal["unknown_store", "bad_signature", "malformed", "not_stored"]) -> Answer:
-        """Uber repeats 500, 502, 503 and 504 only; a 404 ends it and shows in its dashboard."""
-        status = {"unknown_store": 404, "bad_signature": 401, "malformed": 400, "not_stored": 503}[reason]
-        return Answer(status, msgspec.json.encode({"code": reason}))
+        """Uber repeats 500, 502, 503 and 504 only, so only what was not stored is answered so."""
+        return _REFUSED[reason]
 
 
 def order_id(notice: Notice) -> str:
-    """The order's id: from the path of `resource_href`, else `meta.resource_id`."""
-    path = notice.resource_href.partition("://")[2].partition("/")[2].partition("?")[0]
-    if "order" in path:
-        return path.rstrip("/").rpartition("/")[2]
-    return notice.meta.resource_id
+    """The order's id: from the path of `resource_href`, else `meta.resource_id`; raises Malformed when there is none that can be one."""
+    steps = (notice.resource_href or "").partition("?")[0].rstrip("/").rsplit("/", 2)
+    found = steps[2] if len(steps) == 3 and steps[1] in ("order", "orders") else (notice.meta.resource_id if notice.meta else None) or ""
+    if not _ID.fullmatch(found):
+        raise Malformed(f"{notice.event_type} names no order: {found[:100]!r}")
+    return found
+
+
+def is_legacy(body: bytes) -> bool:
+    """Tell whether a notice links to the legacy API (`/v2/eats/order/...`)."""
+    try:
+        href = _LINK_DECODER.decode(body).resource_href or ""
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return "/eats/order" in href.partition("?")[0]

@@ -51,6 +51,13 @@ class _Order(msgspec.Struct):
     created: float = 0.0
 
 
+class _NewOrder(msgspec.Struct):
+    reference: str
+    total: int
+    currency: str
+    location: str
+
+
 class _Orders(msgspec.Struct):
     orders: list[_Order]
 
@@ -93,7 +100,7 @@ class HostilePos:
             data = done["order"].data
             return Submitted(done["order"].vendor_ref, Money(int(data["total"]), str(data["currency"])))
         owed = task.order.merchant_total()
-        body = {"reference": task.reference, "total": owed.amount, "currency": owed.currency, "location": task.location_ref}
+        body = _NewOrder(task.reference, owed.amount, owed.currency, task.location_ref)
         request = Request("POST", "/orders", "create_order", body=msgspec.json.encode(body), timeout=self._timeout)
         return Step("order", request, Repeat.LOOKUP if self._lookup else Repeat.NEVER)
 
@@ -162,28 +169,29 @@ HOSTILE = hostile_provider()
 
 
 class HostilePosServer:
-    """The vendor's side on a free port of this process: `async with HostilePosServer() as pos`.
+    """The vendor's side on a free port of this process: `async with HostilePosServer() as server`.
 
-    `behaviours` are used up one a created order, then all is well. `orders` tells what the POS has, hidden or not.
+    `behave(next=[...])` queues how the next calls that create an order go, one each; after them all is well. `orders` tells what the
+    POS has, shown or not. `lookup_enabled` switches its search; `visibility_lag` (seconds) is how long an order hides from it.
     """
 
     def __init__(
         self,
         *behaviours: Behaviour,
-        lookup: bool = True,
+        lookup_enabled: bool = True,
         visibility_lag: float = 0.2,
         late_seconds: float = 1.0,
         menu: Menu | None = None,
     ) -> None:
-        self.behaviours: deque[str] = deque()
-        self.lookup, self.visibility_lag, self.late_seconds = lookup, visibility_lag, late_seconds
+        self._behaviours: deque[str] = deque()
+        self.lookup_enabled, self.visibility_lag, self.late_seconds = lookup_enabled, visibility_lag, late_seconds
         burger = Item("burger", "Burger", Money(1000, "USD"))
         self.menu = menu or Menu("USD", (Category("all", "Menu", ("burger",)),), (burger,))
         self.url = ""
         self.calls: list[str] = []
         self._orders: list[_Order] = []
         self._runner: web.AppRunner | None = None
-        self.will(*behaviours)
+        self.behave(next=behaviours)
 
     @property
     def orders(self) -> list[dict[str, Any]]:
@@ -192,12 +200,12 @@ class HostilePosServer:
             {"id": o.id, "reference": o.reference, "total": o.total, "currency": o.currency, "cancelled": o.cancelled} for o in self._orders
         ]
 
-    def will(self, *behaviours: str) -> None:
-        """Say how the next calls that create an order go; raises ValueError for an unknown word."""
-        unknown = [each for each in behaviours if each not in BEHAVIOURS]
+    def behave(self, *, next: Sequence[str]) -> None:  # noqa: A002 - it reads as it is meant: behave(next=["late"])
+        """Say how the next calls that create an order go, after those said before; raises ValueError for an unknown word."""
+        unknown = [each for each in next if each not in BEHAVIOURS]
         if unknown:
             raise ValueError(f"unknown behaviour {unknown[0]!r}: one of {', '.join(sorted(BEHAVIOURS))}")
-        self.behaviours.extend(behaviours)
+        self._behaviours.extend(next)
 
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self._guard])
@@ -225,14 +233,17 @@ class HostilePosServer:
         return answer
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
-        body = msgspec.json.decode(await request.read())
-        behaviour = self.behaviours.popleft() if self.behaviours else "ok"
+        try:
+            asked = msgspec.json.decode(await request.read(), type=_NewOrder)
+        except msgspec.DecodeError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        behaviour = self._behaviours.popleft() if self._behaviours else "ok"
         if behaviour == "drop_before":
             return _drop(request)
         if behaviour == "500_before":
             return web.json_response({"error": "internal"}, status=500)
         order = _Order(
-            f"pos-{len(self._orders) + 1}", body["reference"], body["total"], body["currency"], body["location"], created=time.monotonic()
+            f"pos-{len(self._orders) + 1}", asked.reference, asked.total, asked.currency, asked.location, created=time.monotonic()
         )
         self._orders.append(order)
         return await self._answer(request, behaviour, msgspec.json.encode(order))
@@ -256,7 +267,7 @@ class HostilePosServer:
         return time.monotonic() - order.created >= self.visibility_lag
 
     async def _search(self, request: web.Request) -> web.StreamResponse:
-        if not self.lookup:
+        if not self.lookup_enabled:
             return web.json_response({"error": "search is switched off"}, status=503)
         reference = request.query.get("reference")
         found = [order for order in self._orders if self._visible(order) and reference in (None, order.reference)]

@@ -14,9 +14,21 @@ from hub.calls import VendorClient
 from hub.calls.session import open_session
 from hub.calls.tokens import Stored
 from hub.clock import monotonic
-from hub.contract import Connected, OutcomeUnknown, Repeat, RetryLater, Step, SubmitTask, Submitted
+from hub.contract import (
+    CancelTask,
+    Connected,
+    NotFound,
+    OutcomeUnknown,
+    Rejected,
+    Repeat,
+    Request,
+    RetryLater,
+    Step,
+    SubmitTask,
+    Submitted,
+)
 from hub.contract.capabilities import OrderTarget
-from hub.model import Fulfilment, Line, Money, Order
+from hub.model import Fulfilment, Line, Money, Order, OrderState
 
 NOW = datetime(2026, 1, 10, 18, tzinfo=UTC)
 
@@ -98,7 +110,7 @@ async def test_a_good_call_leaves_one_order(till: Till) -> None:
 @pytest.mark.parametrize(("behaviour", "there"), [("late", 1), ("drop_before", 0), ("drop_after", 1), ("500_before", 0), ("500_after", 1)])
 async def test_an_outcome_is_unknown(till: Till, behaviour: str, there: int) -> None:
     """Each of these looks the same from outside, whether the order is there or not."""
-    till.server.will(behaviour)
+    till.server.behave(next=[behaviour])
     with pytest.raises(OutcomeUnknown):
         await till.send(await step_of(till.adapter()))
     assert len(till.server.orders) == there
@@ -106,7 +118,7 @@ async def test_an_outcome_is_unknown(till: Till, behaviour: str, there: int) -> 
 
 async def test_garbage_is_an_effect_with_an_unreadable_answer(till: Till) -> None:
     """The order is there although the answer cannot be read."""
-    till.server.will("garbage")
+    till.server.behave(next=["garbage"])
     response = await till.send(await step_of(till.adapter()))
     with pytest.raises(Exception, match="does not fit"):
         till.adapter().read_step("order", response)
@@ -115,7 +127,7 @@ async def test_garbage_is_an_effect_with_an_unreadable_answer(till: Till) -> Non
 
 async def test_an_answer_given_twice_is_not_taken_for_the_next_one(till: Till) -> None:
     """The call after a doubled answer gets its own answer."""
-    till.server.will("twice")
+    till.server.behave(next=["twice"])
     adapter = till.adapter()
     first = adapter.read_step("order", await till.send(await step_of(adapter, "ord_1")))
     await asyncio.sleep(0.05)
@@ -135,13 +147,52 @@ async def test_look_up_is_a_setting_and_a_switch(till: Till) -> None:
     """With the setting off nothing may be repeated; with the POS's search off a look-up fails instead of finding nothing."""
     assert (await step_of(till.adapter())).repeat is Repeat.LOOKUP
     assert (await step_of(till.adapter(lookup=False))).repeat is Repeat.NEVER
-    till.server.lookup = False
+    till.server.lookup_enabled = False
     with pytest.raises(RetryLater):
         await till.adapter().find(task(), "order", NOW)
+
+
+async def test_behaviours_are_used_up_in_turn(till: Till) -> None:
+    """One a created order, in the order they were said; then all is well."""
+    till.server.behave(next=["500_before"])
+    till.server.behave(next=["ok", "drop_after"])
+    step, went = await step_of(till.adapter()), []
+    for _ in range(4):
+        try:
+            status = (await till.send(step)).status
+        except OutcomeUnknown:
+            status = 0
+        went.append((status, len(till.server.orders)))
+    assert went == [(0, 0), (200, 1), (0, 2), (200, 3)]
+
+
+async def test_a_cancelled_order_is_shown_as_cancelled(till: Till) -> None:
+    """Cancelling sets a state, so that a repeat changes nothing; an unknown order is named as such."""
+    adapter = till.adapter()
+    await till.send(await step_of(adapter))
+    for _ in range(2):
+        step = await adapter.cancel(CancelTask("ord_1", "pos-1", LOCATION, "other"), {})
+        assert isinstance(step, Step)
+        assert step.repeat is Repeat.NATURAL
+        await till.send(step)
+    assert (await adapter.order("pos-1")).state is OrderState.CANCELLED
+    with pytest.raises(NotFound):
+        await adapter.order("pos-9")
+
+
+async def test_what_is_no_order_leaves_none(till: Till) -> None:
+    """A body that names no reference is refused, and uses no behaviour up."""
+    till.server.behave(next=["drop_after"])
+    broken = Step("order", Request("POST", "/orders", "create_order", body=b"{}"), Repeat.NEVER)
+    with pytest.raises(Rejected):
+        await till.send(broken)
+    assert till.server.orders == []
+    with pytest.raises(OutcomeUnknown):
+        await till.send(await step_of(till.adapter()))
 
 
 def test_an_unknown_behaviour_is_refused() -> None:
     """A typing error in a test does not pass for good behaviour."""
     with pytest.raises(ValueError, match="unknown behaviour 'explode'"):
-        HostilePosServer().will("explode")
+        HostilePosServer().behave(next=["ok", "explode"])
     assert "twice" in BEHAVIOURS
