@@ -6,9 +6,7 @@ import time
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGITS = 26
 
-KINDS = frozenset(
-    {"ten", "usr", "con", "app", "loc", "lnk", "ord", "evt", "alr", "cns", "key", "ses", "clm", "aud", "men", "cor", "pub"}
-)
+KINDS = frozenset({"ten", "usr", "con", "app", "loc", "lnk", "ord", "evt", "alr", "cns", "key", "ses", "clm", "aud", "men", "cor", "pub"})
 
 
 def _base32(number: int) -> str:

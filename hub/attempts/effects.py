@@ -95,8 +95,10 @@ class Effects:
         try:
             response = await self._client.send(request, not_after=not_after)
         except AlreadyDone:
-            self._close(step, "done", Done())
-            return Done()
+            # It was settled before, by us or otherwise: whoever cares looks on what.
+            settled = Done(data={"settled": True})
+            self._close(step, "done", settled)
+            return settled
         except TooOld as error:
             raise RetryLater("the attempt grew too old before it was sent") from error
         except RetryLater as error:

@@ -22,11 +22,9 @@ async def _codecs(connection: asyncpg.Connection) -> None:
         )
 
 
-async def connect(url: str, *, application: str = "hub", timeout: float = 10) -> asyncpg.Connection:
+async def connect(url: str, *, application: str = "hub", seconds: float = 10) -> asyncpg.Connection:
     """Open one connection whose json columns are Python values."""
-    connection = await asyncpg.connect(
-        url, timeout=timeout, command_timeout=20, server_settings={"application_name": application}
-    )
+    connection = await asyncpg.connect(url, timeout=seconds, command_timeout=20, server_settings={"application_name": application})
     await _codecs(connection)
     return connection
 

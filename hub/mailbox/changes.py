@@ -66,7 +66,7 @@ class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     generation: int | None = None
     pos_order_id: str | None = None
     not_carried: list[dict[str, str]] | None = None
-    attention: dict[str, Any] | None | msgspec.UnsetType = msgspec.UNSET
+    attention: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class OrderGuard(msgspec.Struct, frozen=True):

@@ -49,15 +49,11 @@ class Activation(msgspec.Struct, frozen=True):
 class MailboxStore(Protocol):
     """Where mailboxes live."""
 
-    async def activate(
-        self, tenant: str, connection: str, host: str, code_version: str, *, survivor: bool = False
-    ) -> Activation | None:
+    async def activate(self, tenant: str, connection: str, host: str, code_version: str, *, survivor: bool = False) -> Activation | None:
         """Become the owner; None when the lease names another host. A survivor lost the database, not its life."""
         ...
 
-    async def turn(
-        self, tenant: str, connection: str, epoch: int, items: Sequence[Item], room: int, held: Sequence[int]
-    ) -> Turn:
+    async def turn(self, tenant: str, connection: str, epoch: int, items: Sequence[Item], room: int, held: Sequence[int]) -> Turn:
         """Apply items and claim up to `room` messages, as one; raises Replaced, Unreachable, or the database's refusal."""
         ...
 
@@ -71,7 +67,14 @@ class RefusedByDatabase(Exception):
 
 
 _TURN = "select * from hub.owner_turn($1, $2, $3, $4, $5, $6)"
-_LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, TimeoutError)
+_LOST = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    TimeoutError,
+    asyncpg.InternalClientError,
+)
 _LOST_STATES = (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.QueryCanceledError)
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, asyncpg.SerializationError)
 
@@ -114,9 +117,7 @@ class PostgresMailbox:
                 raise RefusedByDatabase(f"{error.sqlstate}: {error}") from error
         raise AssertionError("unreachable")
 
-    async def activate(
-        self, tenant: str, connection: str, host: str, code_version: str, *, survivor: bool = False
-    ) -> Activation | None:
+    async def activate(self, tenant: str, connection: str, host: str, code_version: str, *, survivor: bool = False) -> Activation | None:
         """Become the owner of a connection that the Supervisor gave to this host."""
         query = "select * from hub.owner_activate($1, $2, $3, $4, $5)"
         rows = await self._call(query, tenant, connection, host, code_version, survivor)
@@ -124,9 +125,7 @@ class PostgresMailbox:
             return None
         return Activation(rows[0]["epoch"], rows[0]["quick_restarts"], tuple(rows[0]["dead"] or ()))
 
-    async def turn(
-        self, tenant: str, connection: str, epoch: int, items: Sequence[Item], room: int, held: Sequence[int]
-    ) -> Turn:
+    async def turn(self, tenant: str, connection: str, epoch: int, items: Sequence[Item], room: int, held: Sequence[int]) -> Turn:
         """One call of hub.owner_turn."""
         rows_in = [item_row(number, item.message, item.changes) for number, item in enumerate(items)]
         rows = await self._call(_TURN, tenant, connection, epoch, rows_in, room, list(held))

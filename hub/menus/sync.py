@@ -48,19 +48,18 @@ async def _read(place: Workplace, desk: Desk, adapter: MenuSource) -> Changes:
 
 
 async def _push_all(place: Workplace, desk: Desk) -> Changes:
-    messages = []
-    for link in await place.links():
-        if link.active and link.delivery_connection == place.connection:
-            messages.append(
-                NewMessage(
-                    connection=place.connection,
-                    kind="menu.push",
-                    subject=f"menu/{link.delivery_store_ref}",
-                    dedupe_key=f"menu/{link.delivery_store_ref}/push/{desk.claim.message}",
-                    lane=Lane.MENU,
-                    correlation=desk.claim.correlation,
-                )
-            )
+    messages = [
+        NewMessage(
+            connection=place.connection,
+            kind="menu.push",
+            subject=f"menu/{link.delivery_store_ref}",
+            dedupe_key=f"menu/{link.delivery_store_ref}/push/{desk.claim.message}",
+            lane=Lane.MENU,
+            correlation=desk.claim.correlation,
+        )
+        for link in await place.links()
+        if link.active and link.delivery_connection == place.connection
+    ]
     return Changes(messages=tuple(messages))
 
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from hub.clock import utc_now
-from hub.contract import DecisionTask, Misconfigured, NotFound, OrderIntake, Rejected
+from hub.contract import DecisionTask, Done, Misconfigured, NotFound, OrderIntake, Rejected
 from hub.ids import new_id
 from hub.mailbox.changes import Changes, Later, NewAlert, OrderUpdate
 from hub.mailbox.claims import OrderRow
@@ -43,7 +43,7 @@ def _task(place: Workplace, desk: Desk, row: OrderRow, given: Reason | None = No
     return task, adapter
 
 
-async def _perform(place: Workplace, desk: Desk, row: OrderRow, step: str, given: Reason | None = None) -> None:
+async def _perform(place: Workplace, desk: Desk, row: OrderRow, step: str, given: Reason | None = None) -> Done:
     task, adapter = _task(place, desk, row, given)
     _, key = order_of(place.master, place.tenant, desk.claim)
     steps = {
@@ -52,7 +52,7 @@ async def _perform(place: Workplace, desk: Desk, row: OrderRow, step: str, given
         "ready": adapter.ready_step,
         "cancel": adapter.cancel_step,
     }
-    await place.effects(desk, key, order=row, family="platform").perform(steps[step](task))
+    return await place.effects(desk, key, order=row, family="platform").perform(steps[step](task))
 
 
 async def accept(place: Workplace, desk: Desk) -> Changes:
@@ -61,28 +61,21 @@ async def accept(place: Workplace, desk: Desk) -> Changes:
     if row is None or row.state is not OrderState.RECEIVED or row.decision == "reject":
         return Changes()
     try:
-        await _perform(place, desk, row, "accept")
+        done = await _perform(place, desk, row, "accept")
     except Rejected as error:
         return await _refused(place, desk, row, error)
-    if await _gone(place, desk, row):
+    if await _gone(place, row, done):
         return _gone_changes(row)
     changes = move(row, OrderState.ACCEPTED, "accepted")
     assert changes is not None
     return changes
 
 
-async def _gone(place: Workplace, desk: Desk, row: OrderRow) -> bool:
-    # A 409 also means "too late": only where the platform said "settled" before does the hub look what it settled on.
-    closed = [each for each in desk.closed if each.step == "accept" and each.outcome == "done"]
-    if not closed or closed[-1].data.get("confirmed") is not None or not closed[-1].data.get("settled"):
+async def _gone(place: Workplace, row: OrderRow, done: Done) -> bool:
+    # A 409 also means "too late": where the platform said that it was settled before, the hub looks on what.
+    if not done.data.get("settled"):
         return False
-    adapter = place.adapter
-    assert isinstance(adapter, OrderIntake)
-    try:
-        fetched = await adapter.fetch_order(row.platform_order_id, b"")
-    except NotFound:
-        return True
-    return fetched.state in OVER
+    return await _is_over_there(place, row)
 
 
 def _gone_changes(row: OrderRow) -> Changes:

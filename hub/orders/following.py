@@ -2,7 +2,7 @@
 
 from hub.contract import Lane, NotFound, OrderTarget, PosOrder, RetryLater
 from hub.ids import is_id
-from hub.mailbox.changes import Changes
+from hub.mailbox.changes import Changes, Later
 from hub.mailbox.claims import OrderRow
 from hub.mailbox.messages import NewMessage
 from hub.model import OrderState
@@ -12,6 +12,8 @@ from hub.ownership.workplace import Workplace
 
 EARLY_TRIES = 8
 """A POS tells of an order we just made before our own commit: wait for it this many times."""
+LATEST_TRIES = 70
+"""An order that the hub made but knows nothing of after an hour was erased, or is another hub's."""
 
 
 async def pos_order_changed(place: Workplace, desk: Desk) -> Changes:
@@ -31,7 +33,8 @@ async def pos_order_changed(place: Workplace, desk: Desk) -> Changes:
             return Changes()
         if claim.tries < EARLY_TRIES:
             raise RetryLater("the order's own submit has not ended yet")
-        return Changes()
+        # Slower from here: reconcile would not bring this very version back.
+        return Changes(end=Later(60.0)) if claim.tries < LATEST_TRIES else Changes()
     return _follow(row, seen)
 
 
