@@ -13,8 +13,8 @@ from ray.serve.schema import LoggingConfig
 
 from actors.connectivity import tester
 from actors.owners import NAMESPACE, RayOwners
-from actors.process import configure
-from actors.supervisor import SUPERVISOR
+from actors.process import code_version, configure
+from actors.supervisor import SUPERVISOR, ensure_supervision
 from hub.api.app import build_api
 from hub.api.context import ApiContext
 from hub.contract import InstalledProviders
@@ -82,6 +82,15 @@ def build_api_app() -> App:
     return Lazily(_build_api)
 
 
+def _supervisor() -> Any:
+    # Whoever looks and misses it makes it anew: its lease in the database says who works.
+    try:
+        return ray.get_actor(SUPERVISOR, NAMESPACE)
+    except ValueError:
+        ensure_supervision(code_version())
+        return None
+
+
 async def _build_api() -> tuple[App, Close]:
     settings = Settings.load()
     configure(settings)
@@ -104,7 +113,7 @@ async def _build_api() -> tuple[App, Close]:
     hints = redis.asyncio.Redis.from_url(settings.redis_url, socket_timeout=2) if settings.redis_url else None
     helpful = {
         "owners": owners_check(database),
-        "supervisor": supervision_check(lambda: ray.get_actor(SUPERVISOR, NAMESPACE)),
+        "supervisor": supervision_check(_supervisor),
     }
     if hints is not None:
         helpful["redis"] = redis_check(hints.ping)

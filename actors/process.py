@@ -2,11 +2,17 @@
 
 import asyncio
 import contextlib
+import importlib.metadata
 from collections.abc import Callable
 
 import redis.asyncio
 
 from hub.settings import Settings
+
+
+def code_version() -> str:
+    """The release that actors of this process belong to."""
+    return importlib.metadata.version("integration-hub")
 
 
 def configure(settings: Settings) -> None:

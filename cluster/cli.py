@@ -73,18 +73,18 @@ def up() -> None:
         say("leaving the cluster running: `hub down` takes the hub away")
         return
     say("draining")
-    take_down(running.settings)
+    take_down(running)
 
 
 @app.command()
 def down() -> None:
     """Drain owners and take the hub away; ends only what this hub started."""
-    from cluster.start import attach
+    from cluster.start import Running, attach
     from cluster.start import down as take_down
 
     settings = settings_or_exit()
     attach(settings)
-    take_down(settings)
+    take_down(Running(settings, ""))
     say("down")
 
 

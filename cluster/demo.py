@@ -43,7 +43,7 @@ def run_demo(settings: Settings, *, once: bool, as_json: bool, port: int, say: S
             return 0
         finally:
             say("draining")
-            down(running.settings)
+            down(running)
     finally:
         stop_sandbox(settings.home)
 

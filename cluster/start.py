@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib.metadata
 import os
 import time
 import urllib.error
@@ -12,7 +11,9 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
+from actors.process import code_version
 from cluster.embedded import start_postgres, start_valkey, stop
+from cluster.keeper import Keeper
 from cluster.ray_cluster import connect, disconnect, ray_environment, start_ray, stop_ray
 from hub.database.durability import check_durability
 from hub.database.migrate import migrate
@@ -25,19 +26,15 @@ Say = Callable[[str], None]
 
 
 class Running(msgspec.Struct, frozen=True):
-    """A hub that is up."""
+    """A hub that is up. `keeper` starts embedded servers again that died."""
 
     settings: Settings
     dashboard_url: str
+    keeper: Keeper | None = None
 
 
 class NotReady(RuntimeError):
     """The hub did not answer in time; the message says what its health check says."""
-
-
-def code_version() -> str:
-    """The release that actors of this process belong to."""
-    return importlib.metadata.version("integration-hub")
 
 
 def with_servers(settings: Settings, say: Say) -> Settings:
@@ -58,7 +55,18 @@ def with_servers(settings: Settings, say: Say) -> Settings:
 
 
 def up(settings: Settings, say: Say) -> Running:
-    """Bring everything up and wait until it answers; raises what failed."""
+    """Bring everything up and wait until it answers; what failed is raised after what was started is ended."""
+    configured = settings
+    try:
+        return _up(settings, say)
+    except BaseException:
+        with contextlib.suppress(Exception):
+            down(Running(configured, ""))
+        raise
+
+
+def _up(settings: Settings, say: Say) -> Running:
+    keeper = Keeper(settings.home, postgres=not settings.database_url, valkey=not settings.redis_url)
     settings = with_servers(settings, say)
     settings.open_master_keys(create=True)
     say("migrating the schema")
@@ -81,13 +89,13 @@ def up(settings: Settings, say: Say) -> Running:
     say("starting the API and the owners")
     _deploy(inherited)
     wait_until_ready(settings)
-    return Running(settings, dashboard)
+    keeper.start()
+    return Running(settings, dashboard, keeper)
 
 
 def _deploy(settings: Settings) -> None:
-    from serve_app import deploy
-
     from actors.supervisor import ensure_supervision
+    from serve_app import deploy
 
     ensure_supervision(code_version())
     deploy(settings)
@@ -128,8 +136,9 @@ def drain() -> None:
             ray.kill(handle)
 
 
-def down(settings: Settings, *, keep_cluster: bool = False) -> None:
+def down(running: Running, *, keep_cluster: bool = False) -> None:
     """Drain owners, take the apps away, end what is ours. With RAY_ADDRESS the cluster stays."""
+    settings = running.settings
     with contextlib.suppress(Exception):
         drain()
     if settings.ray_address or keep_cluster:
@@ -140,6 +149,8 @@ def down(settings: Settings, *, keep_cluster: bool = False) -> None:
                 serve.delete(name)
         disconnect()
         return
+    if running.keeper is not None:
+        running.keeper.stop()
     disconnect()
     stop_ray(settings.home)
     stop(settings.home)

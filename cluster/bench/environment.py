@@ -43,7 +43,7 @@ def bench_hub(settings: Settings, say: Say) -> Iterator[Bench]:
             try:
                 yield Bench(running, sandbox, open_restaurants(running.settings, sandbox))
             finally:
-                down(running.settings)
+                down(running)
         finally:
             stop_sandbox(home)
             if not settings.database_url:

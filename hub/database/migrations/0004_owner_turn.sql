@@ -251,9 +251,13 @@ begin
   end if;
 
   -- Claim. A suspect (claimed by an owner that died) runs alone.
+  -- The cancel lane passes its subject's head; a dead head parks what follows it.
   v_suspects := exists (
     select 1 from hub.due d where d.connection = p_connection and d.suspect and d.claimed_epoch is null and d.available_at <= v_now
-      and d.id = (select min(x.id) from hub.due x where x.connection = d.connection and x.subject = d.subject));
+      and (d.lane = 0 or (
+        d.id = (select min(x.id) from hub.due x where x.connection = d.connection and x.subject = d.subject and x.lane > 0)
+        and not exists (select 1 from hub.dead_letters l
+                        where l.connection = d.connection and l.subject = d.subject and l.resolved_at is null and l.lane > 0))));
   if v_suspects then
     v_room := case when cardinality(p_held) = 0 then least(v_room, 1) else 0 end;
     v_alone := true;

@@ -1,9 +1,11 @@
 """An owner's promises on real PostgreSQL: order, fencing, compare-and-set, retries, poison."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
+from hub.clock import utc_now
 from hub.contract import Lane, RetryLater
 from hub.database.pool import Database
 from hub.mailbox.changes import Changes, Dead, Later, NewEvent, OrderGuard, OrderUpdate
@@ -251,6 +253,26 @@ async def test_a_message_that_kills_its_owner_three_times_alone_is_dead_and_its_
     alerts = await bench.rows("select kind from hub.alerts where cleared_at is null")
     assert [row["reason"] for row in dead] == ["poison"]
     assert [row["kind"] for row in alerts] == ["message.dead"]
+
+
+async def test_a_suspect_runs_although_a_timer_of_its_subject_waits(bench: Bench) -> None:
+    """A deadline's timer, older and in the cancel lane, does not keep a suspect of the same order waiting for it."""
+    later = NewMessage(
+        connection=bench.pos,
+        kind="noted",
+        subject="order/1",
+        dedupe_key="timer",
+        lane=Lane.CANCEL,
+        available_at=utc_now() + timedelta(minutes=5),
+    )
+    await bench.put(later, bench.message("accept", "order/1"))
+    for expected in (False, True):
+        store = PostgresMailbox(bench.url)
+        activation = await store.activate(bench.tenant, bench.pos, bench.pos, "1")
+        assert activation is not None
+        turn = await store.turn(bench.tenant, bench.pos, activation.epoch, [], 8, [])
+        assert [(claim.dedupe_key, claim.alone) for claim in turn.claims] == [("accept", expected)]
+        await store.close()
 
 
 async def test_an_owner_that_stops_cleanly_leaves_no_suspects(bench: Bench) -> None:
