@@ -2,18 +2,13 @@
 
 from hub.contract import Lane, NotFound, OrderTarget, PosOrder, RetryLater
 from hub.ids import is_id
-from hub.mailbox.changes import Changes, Later
+from hub.mailbox.changes import Changes
 from hub.mailbox.claims import OrderRow
 from hub.mailbox.messages import NewMessage
-from hub.model import OrderState
+from hub.model import FINAL, OrderState
 from hub.orders.lifecycle import is_over, move, order_event, with_more
 from hub.ownership.owner import Desk
 from hub.ownership.workplace import Workplace
-
-EARLY_TRIES = 8
-"""A POS tells of an order we just made before our own commit: wait for it this many times."""
-LATEST_TRIES = 70
-"""An order that the hub made but knows nothing of after an hour was erased, or is another hub's."""
 
 
 async def pos_order_changed(place: Workplace, desk: Desk) -> Changes:
@@ -29,13 +24,22 @@ async def pos_order_changed(place: Workplace, desk: Desk) -> Changes:
     except NotFound:
         return Changes()
     if row is None:
-        if not is_id("ord", seen.reference):
-            return Changes()
-        if claim.tries < EARLY_TRIES:
+        if is_id("ord", seen.reference) and await _is_ours(place, seen.reference, claim.key):
             raise RetryLater("the order's own submit has not ended yet")
-        # Slower from here: reconcile would not bring this very version back.
-        return Changes(end=Later(60.0)) if claim.tries < LATEST_TRIES else Changes()
+        return Changes()
     return _follow(row, seen)
+
+
+async def _is_ours(place: Workplace, order_id: str, pos_order_id: str) -> bool:
+    # Two tenants may share a seller at the vendor: an order that is not this connection's is none of its business.
+    async with place.database.tenant(place.tenant) as transaction:
+        state = await transaction.fetchval(
+            "select state from hub.orders where id = $1 and pos_connection = $2 and coalesce(pos_order_id, $3) = $3",
+            order_id,
+            place.connection,
+            pos_order_id,
+        )
+    return state is not None and OrderState(state) not in FINAL
 
 
 def _follow(row: OrderRow, seen: PosOrder) -> Changes:

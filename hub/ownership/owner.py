@@ -228,6 +228,10 @@ class Owner:
                     self._held.pop(finished.claim.message, None)
                 else:
                     waiter.set_result(None)
+        for number, finished in enumerate(batch):
+            if number not in turn.missed:
+                for alert in finished.changes.alerts:
+                    log.warning("alert", connection=self.connection, alert=alert.kind, subject=alert.subject, detail=alert.detail)
         for claim in turn.claims:
             self._held[claim.message] = asyncio.create_task(self._run(claim), name=f"{self.connection} {claim.kind}")
         if batch and self._on_commit is not None:
