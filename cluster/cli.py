@@ -16,6 +16,15 @@ app = typer.Typer(help="Self-hosted hub between POS systems and delivery platfor
 err = Console(stderr=True)
 
 
+@app.callback()
+def logs() -> None:
+    """Self-hosted hub between POS systems and delivery platforms."""
+    # Standard output is for what a command prints: logs go to standard error.
+    from hub.observe import configure_logging
+
+    configure_logging("warning")
+
+
 def say(text: str) -> None:
     """Tell of progress on standard error."""
     err.print(f"[dim]·[/dim] {text}")

@@ -11,6 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from cluster.output import reserve_stdout
 from cluster.restaurants import DemoLink, Door, Restaurants, open_restaurants
 from cluster.sandbox_process import call, start_sandbox, stop_sandbox
 from cluster.start import Running, Say, down, up
@@ -22,6 +23,7 @@ ACCEPT_SECONDS = 60.0
 def run_demo(settings: Settings, *, once: bool, as_json: bool, port: int, say: Say, wait: Callable[[], None]) -> int:
     """Run the demo; returns the exit code."""
     began = time.monotonic()
+    reserve_stdout()
     settings = settings.replace(port=port)
     sandbox = start_sandbox(settings.home)
     settings = settings.replace(sandbox_url=sandbox)
@@ -123,9 +125,9 @@ def _print(
             "orders": orders,
             "seconds": seconds,
         }
-        print(json.dumps(found), flush=True)
+        print(json.dumps(found), file=reserve_stdout(), flush=True)
         return
-    console = Console()
+    console = Console(file=reserve_stdout())
     where = Table("what", "where", title=f"Integration Hub demo, ready after {seconds} s")
     for name, url in urls.items():
         where.add_row(name, url)

@@ -7,23 +7,26 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cluster.output import reserve_stdout
+
 bench = typer.Typer(help="Measure the hub on this machine, against something in the same run.", no_args_is_help=True)
 err = Console(stderr=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 def _say(text: str) -> None:
+    reserve_stdout()
     err.print(f"[dim]·[/dim] {text}")
 
 
 def _show(result: dict[str, Any], as_json: bool, title: str) -> None:
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(json.dumps(result, indent=2), file=reserve_stdout(), flush=True)
         return
     table = Table("figure", "value", title=title)
     for name, value in result.items():
         table.add_row(name, json.dumps(value) if isinstance(value, dict | list) else str(value))
-    Console().print(table)
+    Console(file=reserve_stdout()).print(table)
 
 
 @bench.command()
