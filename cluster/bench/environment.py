@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from cluster.embedded import remove_data
+from cluster.ray_cluster import remove_ray_data
 from cluster.restaurants import Restaurants, open_restaurants
 from cluster.run_file import RunFile
 from cluster.sandbox_process import start_sandbox, stop_sandbox
@@ -46,5 +47,7 @@ def bench_hub(settings: Settings, say: Say) -> Iterator[Bench]:
                 down(running)
         finally:
             stop_sandbox(home)
+            if not settings.ray_address:
+                remove_ray_data(home)
             if not settings.database_url:
                 remove_data(home)
