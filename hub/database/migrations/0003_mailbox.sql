@@ -49,9 +49,10 @@ create table hub.due (
   deaths smallint not null default 0
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
         autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000);
-create index due_claim on hub.due (connection, lane, available_at);
+create index due_claim on hub.due (connection, lane, available_at, id);
 create index due_subject on hub.due (connection, subject, id);
 create index due_time on hub.due (connection, available_at);
+create index due_suspect on hub.due (connection, id) where suspect;
 select hub.guard_table('hub.due');
 grant select, insert, update, delete on hub.due to hub_service;
 

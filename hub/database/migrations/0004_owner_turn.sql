@@ -384,7 +384,7 @@ $$;
 
 -- Plans made while the tables were empty must not scan them when they are full.
 alter function hub.owner_turn(text, text, bigint, jsonb, integer, bigint[])
-  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off;
+  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_sort = off;
 
 grant execute on function hub.message_insert(text, jsonb, timestamptz) to hub_service;
 grant execute on function hub.owner_turn(text, text, bigint, jsonb, integer, bigint[]) to hub_service;
