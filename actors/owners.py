@@ -9,7 +9,7 @@ from typing import Any
 import ray
 
 NAMESPACE = "hub"
-COALESCE_SECONDS = 0.002
+COALESCE_SECONDS = 0.01
 STATE_SECONDS = 3.0
 FORGET_SECONDS = 5.0
 

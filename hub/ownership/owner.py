@@ -27,6 +27,10 @@ LOOK_SECONDS = 15.0
 """An idle owner looks by itself this often, should every hint be lost."""
 
 
+IDLE_SECONDS = 0.5
+"""How often a paused connection's owner looks whether it may work again, at most."""
+
+
 class Superseded(Exception):
     """The order moved on under this handler: its message is decided anew."""
 
@@ -160,6 +164,9 @@ class Owner:
                 return
 
     async def _wait(self) -> None:
+        if self.status in ("paused", "suspended") and not self._finished and not self._stopping:
+            # Nothing may be taken: whoever knocks meanwhile is answered in one turn.
+            await asyncio.sleep(IDLE_SECONDS)
         if self._news.is_set():
             return
         delay = max(0.0, self._next_look - monotonic())
