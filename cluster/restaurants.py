@@ -186,7 +186,8 @@ def _pos_webhooks(door: Door, sandbox: str, slug: str, connection: dict[str, Any
     provider = InstalledProviders().get(slug)
     if provider is None or provider.facts.webhook is None or not connection.get("webhook_url"):
         return
-    secret = call(sandbox, "POST", f"/_control/{slug}/webhooks", {"url": connection["webhook_url"]})["secret"]
+    wanted = {"url": connection["webhook_url"], "events": list(provider.facts.webhook.events) or None}
+    secret = call(sandbox, "POST", f"/_control/{slug}/webhooks", {k: v for k, v in wanted.items() if v})["secret"]
     known = call(sandbox, "GET", "/_control")[slug]["credentials"]
     own = {name: known[name] for name, field in provider.facts.credentials.items() if field.of == "connection" and name in known}
     door("PATCH", f"/connections/{connection['id']}", {"credentials": {**own, provider.facts.webhook.secret: secret}})

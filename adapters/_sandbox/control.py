@@ -47,7 +47,10 @@ def _webhooks(sandbox: Sandbox, body: Json, _: web.Request) -> Any:
     url = word(body, "url")
     if not url.startswith(("http://", "https://")):
         raise ControlError(400, "url is an http or https address")
-    return sandbox.add_webhook(url, word(body, "secret") if "secret" in body else None)
+    events = body.get("events")
+    if events is not None and not (isinstance(events, list) and events and all(isinstance(each, str) for each in events)):
+        raise ControlError(400, "events is a list of event types")
+    return sandbox.add_webhook(url, word(body, "secret") if "secret" in body else None, events)
 
 
 def _reset(sandbox: Sandbox, _: Json, __: web.Request) -> Any:

@@ -104,8 +104,8 @@ class Sandbox:
         """Where webhooks go: id and url of each address, without its secret."""
         raise NotImplementedError
 
-    def add_webhook(self, url: str, secret: str | None) -> Json:
-        """Register an address; its id and the secret that signs what goes there."""
+    def add_webhook(self, url: str, secret: str | None, events: list[str] | None = None) -> Json:
+        """Register an address, for all events or the named ones; its id and the secret that signs what goes there."""
         raise NotImplementedError
 
     def snapshot(self) -> Json:

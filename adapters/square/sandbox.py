@@ -131,10 +131,10 @@ class SquareSandbox(StaffedSandbox):
     def webhooks(self) -> list[Json]:
         return [{"id": each["id"], "url": each["notification_url"]} for each in self._subscriptions.held.values()]
 
-    def add_webhook(self, url: str, secret: str | None) -> Json:
+    def add_webhook(self, url: str, secret: str | None, events: list[str] | None = None) -> Json:
         for each in [each for each in self._subscriptions.held.values() if each["notification_url"] == url]:
             self._subscriptions.delete(each["id"])
-        body = {"subscription": {"name": "control", "event_types": list(EVENT_TYPES), "notification_url": url}}
+        body = {"subscription": {"name": "control", "event_types": events or list(EVENT_TYPES), "notification_url": url}}
         try:
             made = self._subscriptions.create(body, secret)
         except Refused as refused:

@@ -108,7 +108,7 @@ class UberEatsSandbox(Consumers):
     def webhooks(self) -> list[Json]:
         return [] if self._webhook is None else [{"id": "primary", "url": self._webhook[1]}]
 
-    def add_webhook(self, url: str, secret: str | None) -> Json:
+    def add_webhook(self, url: str, secret: str | None, events: list[str] | None = None) -> Json:
         """Set the app's one webhook address; it is signed with the client secret unless another is given."""
         self._webhook = (secret or self._tokens.client_secret, url)
         return {"id": "primary", "secret": self._webhook[0]}

@@ -77,6 +77,8 @@ class WebhookFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_window: float
     level: Literal["app", "connection"]
     replay_window: float = 0
+    events: tuple[str, ...] = ()
+    """Event types to subscribe to, where the vendor lets them be chosen."""
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -87,6 +87,9 @@ declare
   v_alone boolean := false;
   v_row hub.turn_row;
   v_status text;
+  v_keys text[];
+  v_item jsonb;
+  v_rec record;
 begin
   perform set_config('hub.tenant', p_tenant, true);
   perform 1 from hub.leases l where l.connection = p_connection and l.epoch = p_epoch for share;
@@ -97,9 +100,8 @@ begin
 
   if jsonb_array_length(p_items) > 0 then
     -- Decide which items still hold. Order rows are locked in key order.
-    perform 1 from hub.orders o
-      where o.tenant_id = p_tenant and o.id in (select i.value #>> '{order,id}' from jsonb_array_elements(p_items) i)
-      order by o.id for update;
+    select array_agg(i.value #>> '{order,id}') into v_keys from jsonb_array_elements(p_items) i;
+    perform 1 from hub.orders o where o.tenant_id = p_tenant and o.id = any (v_keys) order by o.id for update;
     select coalesce(array_agg((i.value ->> 'n')::integer), '{}') into v_missed
     from jsonb_array_elements(p_items) i
     where (i.value #>> '{order,op}' in ('update', 'guard') and not exists (
@@ -117,18 +119,20 @@ begin
                        and j.value #>> '{order,platform_order_id}' = i.value ->> 'tombstone')));
 
     -- What an attempt found at the vendor is true whatever became of the item.
-    update hub.attempts a
-    set outcome = c.outcome, finished_at = v_now, vendor_ref = c.vendor_ref, data = c.data, detail = c.detail
-    from jsonb_array_elements(p_items) i,
-         jsonb_to_recordset(coalesce(i.value -> 'attempts_closed', '[]')) as c(
-           subject text, step text, generation integer, outcome text, vendor_ref text, data jsonb, detail text)
-    where a.connection = p_connection and a.subject = c.subject and a.step = c.step and a.generation = c.generation;
+    for v_item in select i.value -> 'attempts_closed' from jsonb_array_elements(p_items) i where i.value ? 'attempts_closed' loop
+      for v_rec in select * from jsonb_to_recordset(v_item) as r(
+          subject text, step text, generation integer, outcome text, vendor_ref text, data jsonb, detail text) loop
+        update hub.attempts a
+        set outcome = v_rec.outcome, finished_at = v_now, vendor_ref = v_rec.vendor_ref, data = v_rec.data, detail = v_rec.detail
+        where a.connection = p_connection and a.subject = v_rec.subject and a.step = v_rec.step and a.generation = v_rec.generation;
+      end loop;
+    end loop;
 
     -- A missed item is decided anew: its message can be claimed again, in this very turn.
     if cardinality(v_missed) > 0 then
-      update hub.due d set claimed_epoch = null
-      from jsonb_array_elements(p_items) i
-      where (i.value ->> 'n')::integer = any (v_missed) and d.id = (i.value ->> 'message')::bigint;
+      select array_agg((i.value ->> 'message')::bigint) into v_ids
+      from jsonb_array_elements(p_items) i where (i.value ->> 'n')::integer = any (v_missed);
+      update hub.due d set claimed_epoch = null where d.id = any (v_ids);
     end if;
 
     select coalesce(jsonb_agg(i.value), '[]') into v_good
@@ -152,17 +156,19 @@ begin
         menu_version integer, correlation text, placed_at timestamptz, deadline_at timestamptz)
       where o.op = 'insert' order by o.id;
 
-      update hub.orders t
-      set version = t.version + 1, updated_at = v_now,
-          state = coalesce(o.state, t.state),
-          decision = coalesce(o.decision, t.decision),
-          generation = coalesce(o.generation, t.generation),
-          pos_order_id = coalesce(o.pos_order_id, t.pos_order_id),
-          not_carried = coalesce(o.not_carried, t.not_carried),
-          attention = case when i.value -> 'order' ? 'attention' then nullif(o.attention, 'null'::jsonb) else t.attention end
-      from jsonb_array_elements(v_good) i, jsonb_to_record(i.value -> 'order') as o(
-        op text, id text, state text, decision text, generation integer, pos_order_id text, not_carried jsonb, attention jsonb)
-      where o.op = 'update' and t.tenant_id = p_tenant and t.id = o.id;
+      for v_item in select i.value -> 'order' from jsonb_array_elements(v_good) i where i.value #>> '{order,op}' = 'update' loop
+        select * into v_rec from jsonb_to_record(v_item) as r(
+          id text, state text, decision text, generation integer, pos_order_id text, not_carried jsonb, attention jsonb);
+        update hub.orders t
+        set version = t.version + 1, updated_at = v_now,
+            state = coalesce(v_rec.state, t.state),
+            decision = coalesce(v_rec.decision, t.decision),
+            generation = coalesce(v_rec.generation, t.generation),
+            pos_order_id = coalesce(v_rec.pos_order_id, t.pos_order_id),
+            not_carried = coalesce(v_rec.not_carried, t.not_carried),
+            attention = case when v_item ? 'attention' then nullif(v_rec.attention, 'null'::jsonb) else t.attention end
+        where t.tenant_id = p_tenant and t.id = v_rec.id;
+      end loop;
 
       insert into hub.tombstones (tenant_id, connection, platform_order_id, at)
       select p_tenant, p_connection, i.value ->> 'tombstone', v_now
@@ -196,9 +202,9 @@ begin
       on conflict (tenant_id, dedupe_key) where cleared_at is null
         do update set count = t.count + 1, seen_at = excluded.seen_at, detail = excluded.detail, severity = excluded.severity;
 
-      update hub.alerts set cleared_at = v_now
-      where tenant_id = p_tenant and cleared_at is null and dedupe_key in (
-        select c.value from jsonb_array_elements(v_good) i, jsonb_array_elements_text(coalesce(i.value -> 'cleared', '[]')) c);
+      select array_agg(r.value) into v_keys
+      from jsonb_array_elements(v_good) i, jsonb_array_elements_text(coalesce(i.value -> 'cleared', '[]')) r;
+      update hub.alerts set cleared_at = v_now where tenant_id = p_tenant and cleared_at is null and dedupe_key = any (v_keys);
 
       insert into hub.menu_versions (tenant_id, connection, location_ref, number, digest, body, at)
       select p_tenant, p_connection, m.location_ref,
@@ -208,41 +214,46 @@ begin
       from jsonb_array_elements(v_good) i, jsonb_to_recordset(coalesce(i.value -> 'menus', '[]')) as m(
         location_ref text, digest text, body jsonb);
 
-      update hub.connections c set status = i.value #>> '{connection,status}', status_reason = i.value #>> '{connection,reason}'
-      from jsonb_array_elements(v_good) i
-      where i.value ? 'connection' and c.tenant_id = p_tenant and c.id = p_connection and c.status in ('active', 'suspended');
+      for v_item in select i.value -> 'connection' from jsonb_array_elements(v_good) i where i.value ? 'connection' loop
+        update hub.connections t set status = v_item ->> 'status', status_reason = v_item ->> 'reason'
+        where t.tenant_id = p_tenant and t.id = p_connection and t.status in ('active', 'suspended');
+      end loop;
 
       v_woken := hub.message_insert(p_tenant, (
         select coalesce(jsonb_agg(m.value), '[]')
         from jsonb_array_elements(v_good) i, jsonb_array_elements(coalesce(i.value -> 'messages', '[]')) m), v_now);
 
       -- How each item's own message ends.
-      insert into hub.dead_letters (tenant_id, id, connection, kind, subject, lane, message_at, reason, detail, tries, at)
-      select p_tenant, d.id, d.connection, m.kind, d.subject, d.lane, d.at, i.value #>> '{end,reason}', i.value #>> '{end,detail}',
-        d.tries, v_now
-      from jsonb_array_elements(v_good) i
-      join hub.due d on d.id = (i.value ->> 'message')::bigint
-      join hub.messages m on m.id = d.id and m.at = d.at
-      where i.value #>> '{end,kind}' = 'dead'
-      on conflict (id) do update set reason = excluded.reason, detail = excluded.detail, tries = excluded.tries, at = excluded.at,
-        resolution = null, resolved_at = null, resolved_by = null, why = null;
+      for v_item in select i.value from jsonb_array_elements(v_good) i where i.value #>> '{end,kind}' = 'dead' loop
+        insert into hub.dead_letters (tenant_id, id, connection, kind, subject, lane, message_at, reason, detail, tries, at)
+        select p_tenant, d.id, d.connection, m.kind, d.subject, d.lane, d.at, v_item #>> '{end,reason}', v_item #>> '{end,detail}',
+          d.tries, v_now
+        from hub.due d join hub.messages m on m.id = d.id and m.at = d.at
+        where d.id = (v_item ->> 'message')::bigint
+        on conflict (id) do update set reason = excluded.reason, detail = excluded.detail, tries = excluded.tries,
+          at = excluded.at, resolution = null, resolved_at = null, resolved_by = null, why = null;
+      end loop;
 
-      delete from hub.due where id in (
-        select (i.value ->> 'message')::bigint from jsonb_array_elements(v_good) i where i.value #>> '{end,kind}' in ('done', 'dead'));
+      select array_agg((i.value ->> 'message')::bigint) into v_ids
+      from jsonb_array_elements(v_good) i where i.value #>> '{end,kind}' in ('done', 'dead');
+      delete from hub.due where id = any (v_ids);
 
-      update hub.due d
-      set available_at = greatest(v_now, v_now + make_interval(secs => (i.value #>> '{end,after}')::double precision)),
-          claimed_epoch = null, alone = false, suspect = false,
-          tries = case when i.value #>> '{end,kind}' = 'again' then 0 else d.tries end,
-          deaths = case when i.value ? 'attempts_closed' or i.value #>> '{end,kind}' = 'again' then 0 else d.deaths end
-      from jsonb_array_elements(v_good) i
-      where i.value #>> '{end,kind}' in ('retry', 'again') and d.id = (i.value ->> 'message')::bigint;
+      for v_item in select i.value from jsonb_array_elements(v_good) i where i.value #>> '{end,kind}' in ('retry', 'again') loop
+        update hub.due d
+        set available_at = greatest(v_now, v_now + make_interval(secs => (v_item #>> '{end,after}')::double precision)),
+            claimed_epoch = null, alone = false, suspect = false,
+            tries = case when v_item #>> '{end,kind}' = 'again' then 0 else d.tries end,
+            deaths = case when v_item ? 'attempts_closed' or v_item #>> '{end,kind}' = 'again' then 0 else d.deaths end
+        where d.id = (v_item ->> 'message')::bigint;
+      end loop;
 
-      update hub.due d set deaths = 0
-      from jsonb_array_elements(v_good) i
-      where not i.value ? 'end' and i.value ? 'attempts_closed' and d.id = (i.value ->> 'message')::bigint and d.deaths > 0;
+      select array_agg((i.value ->> 'message')::bigint) into v_ids
+      from jsonb_array_elements(v_good) i where not i.value ? 'end' and i.value ? 'attempts_closed';
+      update hub.due d set deaths = 0 where d.id = any (v_ids) and d.deaths > 0;
     end if;
   end if;
+
+  v_ids := null;
 
   -- A paused or suspended connection finishes what runs and takes nothing new.
   select c.status into v_status from hub.connections c where c.tenant_id = p_tenant and c.id = p_connection;
