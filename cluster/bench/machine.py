@@ -1,11 +1,15 @@
 """What a figure was measured on."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
+from pathlib import Path
 from typing import Any
 
 import psutil
+
+from cluster.run_file import RunFile
 
 
 def machine() -> dict[str, Any]:
@@ -27,14 +31,19 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def usage() -> dict[str, Any]:
-    """Processes and memory of this hub's children and their descendants: proportional set size where the kernel tells."""
-    family = psutil.Process().children(recursive=True)
-    rows = []
-    for process in family:
-        try:
-            memory = process.memory_full_info()
-            rows.append((process.name(), " ".join(process.cmdline())[:60], getattr(memory, "pss", memory.rss)))
-        except psutil.Error:
-            continue
-    return {"processes": len(rows), "memory_mib": round(sum(row[2] for row in rows) / 2**20)}
+def usage(home: Path) -> dict[str, Any]:
+    """Processes and memory of the hub of this home: proportional set size where the kernel tells it.
+
+    Each child that the hub records leads a session, which its descendants share.
+    """
+    sessions = set()
+    for child in RunFile(home).read().children.values():
+        with contextlib.suppress(OSError):
+            sessions.add(os.getsid(child.pid))
+    sizes = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getsid(process.pid) in sessions or process.pid == os.getpid():
+                memory = process.memory_full_info()
+                sizes.append(getattr(memory, "pss", memory.rss))
+    return {"processes": len(sizes), "memory_mib": round(sum(sizes) / 2**20)}

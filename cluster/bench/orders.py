@@ -16,7 +16,7 @@ def bench_orders(settings: Settings, say: Say, *, count: int, rate: float, links
     """Place `count` orders (all at once when rate is 0), wait for each to be accepted, check both sides, return figures."""
     with bench_hub(settings, say) as bench:
         chosen = bench.restaurants.links[:links]
-        before = usage()
+        before = usage(bench.running.settings.home)
         for link in chosen:
             call(bench.sandbox, "POST", f"/_control/{link.platform}/orders", {"store": link.delivery_store_ref, "count": 5})
         _wait(bench, 5 * len(chosen), 60)

@@ -59,6 +59,7 @@ class Host:
         self._session: aiohttp.ClientSession | None = None
         self._hosted: dict[str, _Hosted] = {}
         self._stopping = False
+        self._looking = asyncio.Lock()
 
     async def _keep(self, tenant: str, day: Any, wrapped: bytes) -> bytes | None:
         return await self._database.fetchval("select hub.day_key_of($1, $2, $3)", tenant, day, wrapped)  # type: ignore[no-any-return]
@@ -93,10 +94,11 @@ class Host:
 
     async def look(self) -> None:
         """Start owners of connections that were given to this host, drop those that ended."""
-        for row in await self._database.fetch("select * from hub.connections_of_host($1)", self.name):
-            hosted = self._hosted.get(row["connection"])
-            if hosted is None or (hosted.task is not None and hosted.task.done()):
-                await self._start(row["tenant_id"], row["connection"], row["provider"])
+        async with self._looking:
+            for row in await self._database.fetch("select * from hub.connections_of_host($1)", self.name):
+                hosted = self._hosted.get(row["connection"])
+                if hosted is None or (hosted.task is not None and hosted.task.done()):
+                    await self._start(row["tenant_id"], row["connection"], row["provider"])
 
     async def _start(self, tenant: str, connection: str, slug: str) -> None:
         provider = self._providers.get(slug)
