@@ -1,6 +1,7 @@
 """A process that hosts owners: opens what they share, runs one `Owner` a connection, keeps them running until it is told to stop."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Collection
 from typing import Any
@@ -58,7 +59,7 @@ class Host:
         self._bodies = BodyVault(master, self._keep)
         self._session: aiohttp.ClientSession | None = None
         self._hosted: dict[str, _Hosted] = {}
-        self._stopping = False
+        self._stop = asyncio.Event()
         self._looking = asyncio.Lock()
 
     async def _keep(self, tenant: str, day: Any, wrapped: bytes) -> bytes | None:
@@ -69,12 +70,13 @@ class Host:
         self._session = open_session()
         await self._database.open()
         try:
-            while not self._stopping:
+            while not self._stop.is_set():
                 try:
                     await self.look()
                 except Exception as error:  # a database that is away, an adapter that cannot be loaded: look again
                     log.warning("cannot look at what this host was given", host=self.name, error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(1.0 if not self._hosted else 5.0)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), 1.0 if not self._hosted else 5.0)
         finally:
             for hosted in self._hosted.values():
                 hosted.owner.stop()
@@ -88,7 +90,7 @@ class Host:
 
     def stop(self) -> None:
         """Finish what runs and end."""
-        self._stopping = True
+        self._stop.set()
         for hosted in self._hosted.values():
             hosted.owner.stop()
 
