@@ -77,7 +77,8 @@ async def test_an_owner_that_was_stopped_after_its_attempt_does_not_send_after_i
     async with HostilePosServer() as pos:
         await _open(here, pos, lookup=True, timeout_ms=1000)
         here.start(here.platform)
-        owner = subprocess.Popen([sys.executable, "-m", "tests.integration.flow.stopped_owner"], stdin=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "tests.integration.flow.stopped_owner"]
+        owner = await asyncio.to_thread(subprocess.Popen, command, stdin=subprocess.PIPE, text=True)
         assert owner.stdin is not None
         try:
             given = {"connection": here.pos, "url": here.url, "sandbox_url": pos.url}
