@@ -16,6 +16,7 @@ from actors.owners import NAMESPACE, RayOwners
 from actors.process import code_version, configure
 from actors.supervisor import SUPERVISOR, ensure_supervision
 from hub.api.app import build_api
+from hub.api.commands import order_commands
 from hub.api.context import ApiContext
 from hub.contract import InstalledProviders
 from hub.database.migrate import pending
@@ -177,7 +178,9 @@ async def _build_live() -> tuple[App, Close]:
         if hints is not None:
             await hints.aclose()
 
-    return Live(LiveContext(database, settings.open_master_keys(), feeds)), close
+    master = settings.open_master_keys()
+    command = order_commands(database, BodyVault(master, keep_day_key(database)), RayOwners())
+    return Live(LiveContext(database, master, feeds, command)), close
 
 
 class _Sockets(uvicorn.Config):

@@ -23,7 +23,7 @@ from hub.model import OrderState
 from hub.tenancy import Unknown
 from hub.tenancy.errors import Invalid
 
-_SQL: Any = load_queries(Path(__file__).with_name("orders.sql"))
+SQL: Any = load_queries(Path(__file__).with_name("orders.sql"))
 
 
 class OrderAnswer(msgspec.Struct, frozen=True):
@@ -86,7 +86,7 @@ class Orders(Controller):
             escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             pattern = f"%{escaped}%"
         async with context.database.tenant(request.user.tenant) as transaction:
-            rows = await _SQL.orders(
+            rows = await SQL.orders(
                 transaction,
                 state=wanted.value if wanted else None,
                 provider=provider,
@@ -105,7 +105,7 @@ class Orders(Controller):
         """Show an order."""
         context = context_of(request)
         async with context.database.tenant(request.user.tenant) as transaction:
-            row = await _SQL.order(transaction, id=order_id)
+            row = await SQL.order(transaction, id=order_id)
         if row is None:
             raise Unknown(f"order {order_id}")
         return order_view(context.master, row)
@@ -119,9 +119,9 @@ class Orders(Controller):
         if key is not None and not (key[0].isdigit() and len(key[0]) < 19):
             raise bad_query("cursor", "this is no cursor of this list")
         async with context_of(request).database.tenant(request.user.tenant) as transaction:
-            if not await _SQL.exists(transaction, id=order_id):
+            if not await SQL.exists(transaction, id=order_id):
                 raise Unknown(f"order {order_id}")
-            rows = await _SQL.timeline(transaction, subject=order_id, after=int(key[0]) if key else None, limit=limit + 1)
+            rows = await SQL.timeline(transaction, subject=order_id, after=int(key[0]) if key else None, limit=limit + 1)
         return page(rows, limit, _entry, lambda row: (str(row["id"]),))
 
     @post("/{order_id:str}/accept", status_code=202, guards=[staff])
@@ -157,12 +157,12 @@ class Orders(Controller):
         day_key = await context.bodies.key(who.tenant)
 
         async def effect(transaction: Transaction) -> Written:
-            row = await _SQL.lock_order(transaction, id=order_id)
+            row = await SQL.lock_order(transaction, id=order_id)
             if row is None:
                 raise Unknown(f"order {order_id}")
-            wake = await order_actions.perform(transaction, _SQL, row, action, reason, day_key=day_key, actor=who.user)
+            wake = await order_actions.perform(transaction, SQL, row, action, reason, day_key=day_key, actor=who.user)
             await record(transaction, who.tenant, who.user, f"order.{action}", order_id, correlation=correlation())
-            fresh = await _SQL.order(transaction, id=order_id)
+            fresh = await SQL.order(transaction, id=order_id)
             return Written(OrderAnswer(order_view(context.master, fresh)), wake)
 
         return await write(request, effect, status=202)
