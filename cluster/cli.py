@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -39,8 +40,8 @@ def settings_or_exit() -> Settings:
         raise typer.Exit(2) from error
 
 
-def wait_for_signal() -> None:
-    """Wait for Ctrl-C or SIGTERM; a second one ends at once."""
+def wait_for_signal(over: Callable[[], bool] = lambda: False) -> None:
+    """Wait for Ctrl-C, SIGTERM, or until it is over otherwise; a second signal ends at once."""
     stop = threading.Event()
 
     def once(number: int, frame: object) -> None:
@@ -50,7 +51,7 @@ def wait_for_signal() -> None:
 
     signal.signal(signal.SIGINT, once)
     signal.signal(signal.SIGTERM, once)
-    while not stop.wait(0.5):
+    while not stop.wait(0.5) and not over():
         pass
 
 
@@ -77,7 +78,8 @@ def up() -> None:
     err.print(f"[green]ready[/green]  API {running.settings.registered_url}/api/v1  docs {running.settings.registered_url}/api/v1/docs")
     if running.dashboard_url:
         err.print(f"       Ray dashboard {running.dashboard_url}")
-    wait_for_signal()
+    keeper = running.keeper
+    wait_for_signal(lambda: keeper is not None and keeper.taken_down)
     if settings.ray_address:
         say("leaving the cluster running: `hub down` takes the hub away")
         return

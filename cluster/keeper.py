@@ -11,6 +11,8 @@ from cluster.run_file import RunFile
 log = structlog.get_logger("hub.keeper")
 
 LOOK_SECONDS = 0.5
+TAKEN_DOWN = "taken-down"
+"""A file in the home: `hub down` was here, and whoever runs this hub ends too."""
 
 
 class Keeper(threading.Thread):
@@ -22,6 +24,11 @@ class Keeper(threading.Thread):
         self._starts = ({"postgres": start_postgres} if postgres else {}) | ({"valkey": start_valkey} if valkey else {})
         self._ended = threading.Event()
 
+    @property
+    def taken_down(self) -> bool:
+        """Somebody else took this hub down: nothing is started again."""
+        return (self._run_file.home / TAKEN_DOWN).exists()
+
     def stop(self) -> None:
         """Look no more; returns when a start that is under way has ended."""
         self._ended.set()
@@ -30,9 +37,9 @@ class Keeper(threading.Thread):
 
     def run(self) -> None:
         """Look twice a second."""
-        while not self._ended.wait(LOOK_SECONDS):
+        while not self._ended.wait(LOOK_SECONDS) and not self.taken_down:
             for name, start in self._starts.items():
-                if self._run_file.child(name) is None and not self._ended.is_set():
+                if self._run_file.child(name) is None and not self._ended.is_set() and not self.taken_down:
                     log.warning("a server died; starting it again", server=name)
                     try:
                         start(self._run_file.home)

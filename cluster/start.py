@@ -13,7 +13,7 @@ import structlog
 
 from actors.process import code_version
 from cluster.embedded import start_postgres, start_valkey, stop
-from cluster.keeper import Keeper
+from cluster.keeper import TAKEN_DOWN, Keeper
 from cluster.ray_cluster import connect, disconnect, ray_environment, start_ray, stop_ray
 from hub.database.durability import check_durability
 from hub.database.migrate import migrate
@@ -66,6 +66,7 @@ def up(settings: Settings, say: Say) -> Running:
 
 
 def _up(settings: Settings, say: Say) -> Running:
+    (settings.home / TAKEN_DOWN).unlink(missing_ok=True)
     keeper = Keeper(settings.home, postgres=not settings.database_url, valkey=not settings.redis_url)
     settings = with_servers(settings, say)
     settings.open_master_keys(create=True)
@@ -139,6 +140,8 @@ def drain() -> None:
 def down(running: Running, *, keep_cluster: bool = False) -> None:
     """Drain owners, take the apps away, end what is ours. With RAY_ADDRESS the cluster stays."""
     settings = running.settings
+    with contextlib.suppress(OSError):
+        (settings.home / TAKEN_DOWN).touch()
     with contextlib.suppress(Exception):
         drain()
     if settings.ray_address or keep_cluster:
