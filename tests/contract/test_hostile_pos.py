@@ -8,7 +8,6 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from hostile_pos import BEHAVIOURS, HOSTILE, LOCATION, TOKEN, HostilePos, HostilePosServer
 
 from hub.calls import VendorClient
 from hub.calls.session import open_session
@@ -29,6 +28,7 @@ from hub.contract import (
 )
 from hub.contract.capabilities import OrderTarget
 from hub.model import Fulfilment, Line, Money, Order, OrderState
+from tests.contract.hostile_pos import BEHAVIOURS, HOSTILE, LOCATION, TOKEN, HostilePos, HostilePosServer
 
 NOW = datetime(2026, 1, 10, 18, tzinfo=UTC)
 

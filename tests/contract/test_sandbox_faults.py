@@ -10,10 +10,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from sandbox_client import MAIN, UBER_STORE, Client, sandboxes
 
 from adapters._sandbox.faults import Faults
 from adapters._sandbox.server import discover
+from tests.contract.sandbox_client import MAIN, UBER_STORE, Client, sandboxes
 
 LOCATIONS = "/square/v2/locations"
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from openapi import Spec, SpecError, vendor_spec
-from sandbox_client import MAIN, Client, sandboxes
+
+from tests.contract.openapi import Spec, SpecError, vendor_spec
+from tests.contract.sandbox_client import MAIN, Client, sandboxes
 
 ORDERS = "/square/v2/orders"
 PICKUP = {"type": "PICKUP", "pickup_details": {"recipient": {"display_name": "Guest"}, "schedule_type": "ASAP"}}

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sandbox_client import SCOPES, UBER_STORE, Client, sandboxes
+
+from tests.contract.sandbox_client import SCOPES, UBER_STORE, Client, sandboxes
 
 ORDER = "/ubereats/v1/delivery/order"
 MENUS = f"/ubereats/v2/eats/stores/{UBER_STORE}/menus"

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from openapi import Spec, SpecError, vendor_spec
 
 from adapters.square import PROVIDER
 from adapters.square.adapter import Square
 from hub.contract import CancelTask, Connected, Done, Request, Response, Step, SubmitTask
 from hub.model import Address, Charge, Customer, Discount, Fulfilment, Line, Modifier, Money, Order, Payment, Tax, Tip
+from tests.contract.openapi import Spec, SpecError, vendor_spec
 
 NOW = datetime(2026, 1, 10, 18, tzinfo=UTC)
 LONG = "é" * 900

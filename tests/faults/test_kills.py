@@ -11,6 +11,7 @@ import pytest
 
 from cluster.bench.environment import Bench, bench_hub
 from cluster.bench.faults import Report, check
+from cluster.ray_environment import ray_folder
 from cluster.restaurants import Door
 from cluster.run_file import RunFile
 from cluster.sandbox_process import call
@@ -105,3 +106,26 @@ def test_a_killed_component_loses_and_doubles_nothing(bench: Bench, victim: str)
     report = _settled(bench, placed)
     assert killed
     assert report.good, json.dumps({"victim": victim, **{n: getattr(report, n) for n in report.__struct_fields__}}, indent=2)
+
+
+def test_no_secret_is_in_rays_state_or_logs(bench: Bench) -> None:
+    """Vendors' secrets, the hub's keys and the databases' passwords: in processes' environments and nowhere that Ray shows."""
+    # Ray reads its environment when it is imported, so not before the hub has set it.
+    from ray.util.state import list_actors, list_tasks, list_workers
+
+    settings = bench.running.settings
+    keys = settings.key_file.read_text().strip()
+    known = call(bench.sandbox, "GET", "/_control")
+    secrets = {value for vendor in known.values() for name, value in vendor["credentials"].items() if name != "client_id"}
+    secrets |= {keys.partition(":")[2], settings.database_url.split(":")[2].partition("@")[0]}
+    secrets |= {login.password for login in bench.restaurants.logins}
+    shown = "".join(
+        json.dumps([row.__dict__ for row in rows], default=str)
+        for rows in (list_actors(detail=True, limit=1000), list_tasks(detail=True, limit=1000), list_workers(detail=True, limit=1000))
+    )
+    for path in (ray_folder(settings.home) / "session_latest" / "logs").rglob("*"):
+        if path.is_file():
+            shown += path.read_text(errors="replace")
+    assert len(secrets) > 6
+    assert "con_" in shown
+    assert [secret[:4] for secret in secrets if secret and secret in shown] == []

@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-from api_world import PASSWORD, Side, World, add_side, login, providers
 
 from hub.api.app import build_api
 from hub.api.context import ApiContext
@@ -15,6 +14,7 @@ from hub.ownership.owners import MemoryOwners
 from hub.settings import Settings
 from hub.tenancy import create_provider_app, create_user
 from hub.vault import MasterKeys
+from tests.integration.api.api_world import PASSWORD, Side, World, add_side, login, providers
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from api_world import providers
 from typer.testing import CliRunner, Result
 
 from cluster.admin import admin
+from tests.integration.api.api_world import providers
 
 pytestmark = pytest.mark.postgres
 

@@ -2,10 +2,10 @@
 
 import msgspec
 import pytest
-from api_world import World, add_dead
 
 from hub.ids import message_id
 from hub.vault import Unsealable
+from tests.integration.api.api_world import World, add_dead
 
 pytestmark = pytest.mark.postgres
 

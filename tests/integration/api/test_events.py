@@ -3,7 +3,8 @@
 import base64
 
 import pytest
-from api_world import World
+
+from tests.integration.api.api_world import World
 
 pytestmark = pytest.mark.postgres
 

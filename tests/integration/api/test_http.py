@@ -4,9 +4,9 @@ import asyncio
 import re
 
 import pytest
-from api_world import World, add_order
 
 from hub.ids import is_id
+from tests.integration.api.api_world import World, add_order
 
 pytestmark = pytest.mark.postgres
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import asyncpg
 import pytest
-from api_world import World
 
 from hub.api.app import build_litestar
 from hub.ids import message_id
+from tests.integration.api.api_world import World
 
 pytestmark = pytest.mark.postgres
 

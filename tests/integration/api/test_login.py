@@ -2,11 +2,11 @@
 
 import pyotp
 import pytest
-from api_world import PASSWORD, World, login
 
 from hub.identity import authenticate, tokens
 from hub.identity.authenticate import _known
 from hub.tenancy import create_user
+from tests.integration.api.api_world import PASSWORD, World, login
 
 pytestmark = pytest.mark.postgres
 

@@ -3,9 +3,9 @@
 import asyncpg
 import msgspec
 import pytest
-from api_world import World, add_dead, add_order
 
 from hub.contract import Lane
+from tests.integration.api.api_world import World, add_dead, add_order
 
 pytestmark = pytest.mark.postgres
 

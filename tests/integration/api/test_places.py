@@ -1,7 +1,8 @@
 """Locations, links, mappings, store claims, alerts, and what operators make."""
 
 import pytest
-from api_world import World
+
+from tests.integration.api.api_world import World
 
 pytestmark = pytest.mark.postgres
 

@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from live_world import MASTER, World, add_tenant, served
 
 from hub.database.pool import Database
 from hub.events.feed import Feeds
 from hub.events.stream import Live, LiveContext
+from tests.integration.events.live_world import MASTER, World, add_tenant, served
 
 
 @pytest.fixture

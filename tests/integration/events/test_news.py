@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import redis.asyncio
-from live_world import MASTER, World, served
 
 from hub.events.feed import Feeds
 from hub.events.news import publish_news
 from hub.events.stream import Live, LiveContext
+from tests.integration.events.live_world import MASTER, World, served
 
 pytestmark = pytest.mark.postgres
 

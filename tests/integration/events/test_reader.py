@@ -1,9 +1,9 @@
 """Reading events by cursor: a late commit is neither skipped nor repeated, and a tenant's history is its own."""
 
 import pytest
-from live_world import World
 
 from hub.events.reader import encode_cursor, latest_cursor, read_events
+from tests.integration.events.live_world import World
 
 pytestmark = pytest.mark.postgres
 

@@ -7,7 +7,6 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-from live_world import MASTER, World, add_tenant, served
 
 from hub.database.pool import Database
 from hub.events import stream
@@ -15,6 +14,7 @@ from hub.events.feed import Feeds
 from hub.events.stream import CommandRefused, Live, LiveContext
 from hub.identity.principal import Principal
 from hub.ids import new_id
+from tests.integration.events.live_world import MASTER, World, add_tenant, served
 
 pytestmark = pytest.mark.postgres
 

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from ingress_world import World, add_app, add_side, client_of, make_context
 
 from hub.database.pool import Database
 from hub.ids import new_id
 from hub.ingress import Flusher
 from hub.ownership.owners import MemoryOwners
+from tests.integration.ingress.ingress_world import World, add_app, add_side, client_of, make_context
 
 
 @pytest.fixture

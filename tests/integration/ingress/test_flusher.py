@@ -5,12 +5,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from ingress_world import World, events
 
 from hub.database.pool import Database
 from hub.ids import new_id
 from hub.ingress import Flusher, NotStored, Row, Unstorable
 from hub.ownership.owners import MemoryOwners
+from tests.integration.ingress.ingress_world import World, events
 
 pytestmark = pytest.mark.postgres
 

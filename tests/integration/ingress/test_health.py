@@ -4,11 +4,11 @@ from typing import Any
 
 import httpx
 import pytest
-from ingress_world import World
 
 from hub.database.migrate import pending
 from hub.ingress import Row
 from hub.observe.operations import Operations, OperationsContext, migrations_check, owners_check, postgres_check
+from tests.integration.ingress.ingress_world import World
 
 pytestmark = pytest.mark.postgres
 

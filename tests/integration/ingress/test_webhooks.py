@@ -5,12 +5,23 @@ import hashlib
 from typing import Any
 
 import pytest
-from ingress_world import PUBLIC, TENANT_SECRET, World, add_app, add_connection, add_side, client_of, events, make_context, sign
 
 from hub.database.pool import Database
 from hub.ids import new_id
 from hub.ingress import Flusher
 from hub.ownership.owners import MemoryOwners
+from tests.integration.ingress.ingress_world import (
+    PUBLIC,
+    TENANT_SECRET,
+    World,
+    add_app,
+    add_connection,
+    add_side,
+    client_of,
+    events,
+    make_context,
+    sign,
+)
 
 pytestmark = pytest.mark.postgres
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from sales import FakeHttp, answered, sold, usd
 
 from adapters.square import PROVIDER
 from adapters.square.adapter import VERSION, Square
@@ -33,6 +32,7 @@ from hub.contract import (
 )
 from hub.contract.capabilities import MenuSource, OrderTarget, Stores
 from hub.model import OrderState, Payment, Tip
+from tests.unit.adapters.sales import FakeHttp, answered, sold, usd
 
 SINCE = datetime(2026, 1, 10, 18, 0, tzinfo=UTC)
 ORDER = Done("SQ1", {"total": 2500, "currency": "USD", "version": 3})

@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import assume, given, settings
-from sales import PLACED, orders, sold, usd
 
 from adapters.square import models
 from adapters.square.mapping import ADJUSTMENT, draft, state_of
 from hub.contract import SubmitTask
 from hub.model import Address, Charge, Customer, Discount, Fulfilment, Line, Modifier, Order, OrderState, Tax, Tip
+from tests.unit.adapters.sales import PLACED, orders, sold, usd
 
 PRODUCTS = {"i1": "VAR1", "p1": "VAR2", "m1": "MOD1", "SKU-100": "VAR-BURGER", "bacon": "MOD-BACON"}
 

@@ -5,12 +5,12 @@ from importlib import resources
 from typing import Any
 
 import pytest
-from sales import FakeHttp, usd
 
 from adapters.square import PROVIDER
 from adapters.square.adapter import Square
 from hub.contract import Connected, Drifted, Misconfigured
 from hub.model import Menu
+from tests.unit.adapters.sales import FakeHttp, usd
 
 LOCATIONS = {"locations": [{"id": "LOC", "name": "Main", "currency": "USD", "timezone": "America/New_York", "country": "US"}]}
 

@@ -6,8 +6,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from baskets import SAMPLE, sample
-from sales import FakeHttp, answered
 
 from adapters.ubereats import PROVIDER
 from adapters.ubereats.adapter import UberEats
@@ -26,6 +24,8 @@ from hub.contract import (
 )
 from hub.contract.capabilities import MenuSink, OrderIntake, Stores
 from hub.model import OrderState
+from tests.unit.adapters.baskets import SAMPLE, sample
+from tests.unit.adapters.sales import FakeHttp, answered
 
 ORDER = SAMPLE["order"]["id"]
 READY = datetime(2026, 1, 10, 18, 15, tzinfo=UTC)

@@ -4,13 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from baskets import SAMPLE, baskets, e5, read, sample
 from hypothesis import given, settings
-from sales import PLACED, usd
 
 from adapters.ubereats.mapping import state_of
 from hub.contract import Drifted
 from hub.model import Charge, OrderState, Payment, Tax, Tip
+from tests.unit.adapters.baskets import SAMPLE, baskets, e5, read, sample
+from tests.unit.adapters.sales import PLACED, usd
 
 
 def test_the_sample() -> None:

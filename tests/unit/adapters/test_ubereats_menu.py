@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sales import FakeHttp, answered, usd
 
 from adapters.ubereats import PROVIDER
 from adapters.ubereats.adapter import UberEats
@@ -14,6 +13,7 @@ from adapters.ubereats.menu import from_uber_id, menu_body, to_uber_id
 from hub.contract import Connected, Done, Drifted, Repeat
 from hub.model import Availability, Category, Hours, Item, Menu, ModifierGroup, Money
 from hub.model.menu import Modifier, Tax
+from tests.unit.adapters.sales import FakeHttp, answered, usd
 
 EXTRAS = ModifierGroup("extras", "Extras", 0, 3, (Modifier("bacon", "Bacon", usd(150), plu="B"), Modifier("cheese", "Cheese", usd(50))))
 BURGER = Item("burger/1", "Burger", usd(1000), description="Good", group_ids=("extras", "gone"), tax_ids=("t1", "t2"))

@@ -13,7 +13,7 @@ from hub.mailbox.changes import Changes, Dead, Later, NewEvent
 from hub.mailbox.memory import MemoryMailbox, Stored
 from hub.mailbox.messages import NewMessage
 from hub.mailbox.retry import LONGEST_SECONDS, backoff, decide
-from hub.mailbox.store import Item, Replaced, Turn, Unreachable
+from hub.mailbox.store import Activation, Item, Replaced, Turn, Unreachable
 from hub.ownership.owner import Desk, Owner
 
 HERE = "con_here"
@@ -222,3 +222,28 @@ def test_back_off_grows_to_a_bound_and_never_undercuts_the_vendor() -> None:
     """Doubling with jitter, at most half a minute of our own, at least what Retry-After says."""
     assert backoff(1) < backoff(6) < LONGEST_SECONDS * 1.25
     assert backoff(1, after=60.0) >= 60.0
+
+
+class Hasty(MemoryMailbox):
+    """Says that owners came and went in quick succession."""
+
+    async def activate(self, tenant: str, connection: str, host: str, code_version: str, *, survivor: bool = False) -> Activation | None:
+        found = await super().activate(tenant, connection, host, code_version, survivor=survivor)
+        assert found is not None
+        return Activation(found.epoch, 6, found.dead)
+
+
+async def test_a_crash_loop_backs_off() -> None:
+    """After several lives of seconds an owner waits before it takes the message that may have ended them."""
+    store, seen = Hasty(), list[str]()
+
+    async def handle(desk: Desk) -> Changes:
+        seen.append(desk.claim.dedupe_key)
+        return Changes()
+
+    store.stored.put(message("one"))
+    owner = owner_of(store, handle)
+    task = asyncio.create_task(owner.run())
+    await asyncio.sleep(0.1)
+    assert (owner.status, seen) == ("backing off", [])
+    task.cancel()

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from uber_answers import answer, mapped, price, row, uber
 
 from adapters.ubereats.menu import from_uber_id, menu_body
 from hub.contract import Misconfigured
 from hub.model import Category, Hours, Item, Line, Menu, ModifierGroup, Money
 from hub.model import Modifier as Chosen
 from hub.model.menu import Modifier, Tax
+from tests.unit.adapters.ubereats.uber_answers import answer, mapped, price, row, uber
 
 _IDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from uber_answers import amount, answer, mapped, price, row
 
 from hub.contract import Drifted
 from hub.model import Discount, Money, Order, Tax
+from tests.unit.adapters.ubereats.uber_answers import amount, answer, mapped, price, row
 
 
 def usd(minor: int) -> Money:

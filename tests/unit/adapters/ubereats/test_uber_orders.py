@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from uber_answers import SAMPLE, answer, mapped, uber
 
 from adapters.ubereats.adapter import OPEN_WINDOW
 from hub.contract import DecisionTask, Drifted, Fetched, Misconfigured, NotFound
 from hub.model import Menu, OrderState
+from tests.unit.adapters.ubereats.uber_answers import SAMPLE, answer, mapped, uber
 
 PLACED = datetime(2026, 1, 10, 18, tzinfo=UTC)
 ORDER = SAMPLE["order"]["id"]
