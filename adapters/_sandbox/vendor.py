@@ -84,6 +84,9 @@ class Sandbox:
         """Tell whether the vendor repeats a webhook after this answer."""
         return not 200 <= status < 300
 
+    def webhook_answered(self, event: Event, status: int, body: bytes) -> None:
+        """Take in what the receiver answered; most vendors read only the status."""
+
     def expire_all_tokens(self) -> None:
         """Make every access token issued so far an expired one."""
         raise NotImplementedError

@@ -22,6 +22,7 @@ class Event:
     body: bytes
     kind: str
     subject: str
+    method: str = "POST"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class Wire(Protocol):
 
     def webhook_failed(self, status: int) -> bool:
         """Tell whether the vendor sends again after this answer."""
+        ...
+
+    def webhook_answered(self, event: Event, status: int, body: bytes) -> None:
+        """Take in what the receiver answered, where the vendor reads it."""
         ...
 
 
@@ -107,8 +112,11 @@ class Sender:
         self.counts["sends"] += 1
         headers = {"Content-Type": "application/json", **self._wire.webhook_headers(attempt)}
         try:
-            async with self._session.post(attempt.event.url, data=attempt.event.body, headers=headers, allow_redirects=False) as answer:
-                await answer.read()
+            sending = self._session.request(
+                attempt.event.method, attempt.event.url, data=attempt.event.body or None, headers=headers, allow_redirects=False
+            )
+            async with sending as answer:
+                self._wire.webhook_answered(attempt.event, answer.status, await answer.read())
                 return "http_error" if self._wire.webhook_failed(answer.status) else ""
         except TimeoutError:
             return "http_timeout"
