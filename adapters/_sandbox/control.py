@@ -87,6 +87,7 @@ def add_control(app: web.Application, sandboxes: dict[str, Sandbox]) -> None:
             try:
                 if (sandbox := sandboxes.get(request.match_info["slug"])) is None:
                     raise ControlError(404, f"no sandbox {request.match_info['slug']!r}; there are: {', '.join(sandboxes)}")
+                sandbox.base_url = f"{request.scheme}://{request.host}/{sandbox.slug}"
                 return _answer(action(sandbox, await _body(request), request))
             except ControlError as error:
                 return _answer({"type": "about:blank", "title": "Refused", "status": error.status, "detail": error.detail}, error.status)

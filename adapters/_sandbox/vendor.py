@@ -49,6 +49,8 @@ class Sandbox:
     webhook_timeout: float = 10
     webhook_schedule: tuple[float, ...] = ()
     default_settings: ClassVar[dict[str, float]] = {}
+    base_url: str = ""
+    """Where this sandbox is reached, known once somebody called it: what it hands out as its own address."""
 
     def __init__(self, seed: str | None = None) -> None:
         self.ids = Ids(seed and f"{self.slug}:{seed}")

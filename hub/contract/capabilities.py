@@ -6,20 +6,40 @@ plan is resumed after a crash by asking again with the attempts that were stored
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from hub.contract.extras import Extra
 from hub.contract.http import Done, Response, Step
-from hub.model import Menu, Money, NotCarried, Order, OrderState, Store
+from hub.model import CourierSighting, Menu, Money, NotCarried, Order, OrderState, StockLevel, Store, StoreChange, StoreStatus
 
 
 class Connected(msgspec.Struct, frozen=True):
-    """The connection an adapter instance serves. `settings` are the tenant's choices, validated against provider.toml."""
+    """The connection an adapter instance serves. `settings` are the tenant's choices, validated against provider.toml.
+
+    `webhook_url` is the address under which the vendor may call this connection; paths may be appended to it. `details` are those
+    credentials that provider.toml marks as not secret: ids that belong into paths and bodies.
+    """
 
     id: str
     environment: str
     settings: Mapping[str, str | int | bool] = {}
+    webhook_url: str = ""
+    details: Mapping[str, str] = {}
+
+
+class Place(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the hub knows of a linked store: currency (ISO 4217) and zone (IANA)."""
+
+    currency: str
+    timezone: str = "UTC"
+
+
+Places = Mapping[str, Place]
+"""By store reference."""
+NO_PLACES: Places = MappingProxyType({})
 
 
 class SubmitTask(msgspec.Struct, frozen=True):
@@ -94,13 +114,14 @@ class CannotCancel(msgspec.Struct, frozen=True):
 
 
 class PosOrder(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A POS order as the POS tells it. `reference` is ours, "" when the order is not from us."""
+    """A POS order as the POS tells it. `reference` is ours, "" when the order is not from us; `reason` says why it failed."""
 
     pos_order_id: str
     reference: str
     state: OrderState
     version: str
     total: Money | None = None
+    reason: str = ""
 
 
 class PlatformOrder(msgspec.Struct, frozen=True):
@@ -119,13 +140,36 @@ class Fetched(msgspec.Struct, frozen=True):
 
 
 class DecisionTask(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A word to the platform about an order. `reason` is one of provider.toml's reject_reasons keys."""
+    """A word to the platform about an order. `reason` is one of provider.toml's reject_reasons keys.
+
+    `vendor_refs` is what the adapter left in the order when it took it in (callback addresses, line ids); `fulfilment` its kind.
+    """
 
     reference: str
     platform_order_id: str
     store_ref: str
     ready_at: datetime | None = None
     reason: str = ""
+    detail: str = ""
+    pos_order_id: str = ""
+    fulfilment: str = ""
+    vendor_refs: Mapping[str, str] = {}
+
+
+class AmendTask(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Lines of an accepted order that cannot be served as ordered: new quantity by the line's id, 0 takes it out."""
+
+    decision: DecisionTask
+    order: Order
+    quantities: Mapping[str, int]
+
+
+class JobResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a vendor's job went for one store. `job` is what the push left in `Done.job`."""
+
+    store_ref: str
+    outcome: Literal["running", "done", "failed", "partial"]
+    job: str = ""
     detail: str = ""
 
 
@@ -175,17 +219,30 @@ class OrderTarget(Protocol):
         """The next write, or what came of it. Reads are allowed, writes only as steps."""
         ...
 
-    async def find(self, task: SubmitTask, step: str, since: datetime) -> Done | None:
-        """Look a step's effect up by our reference; None when the POS does not have it."""
+    async def order(self, pos_order_id: str, notice: bytes = b"") -> PosOrder:
+        """One order; raises NotFound. `notice` is the webhook's body, empty when the hub asks by itself.
+
+        Where the vendor has no read, the notice is all there is: raises Unreadable without one.
+        """
         ...
 
-    async def order(self, pos_order_id: str) -> PosOrder:
-        """One order; raises NotFound."""
+
+@runtime_checkable
+class OrderSearch(Protocol):
+    """A POS whose orders can be listed."""
+
+    async def find(self, task: SubmitTask, step: str, since: datetime) -> Done | None:
+        """Look a step's effect up by our reference; None when the POS does not have it."""
         ...
 
     async def open_orders(self, location_ref: str, since: datetime) -> Sequence[PosOrder]:
         """Orders of a location since then, ours and others, open ones at least."""
         ...
+
+
+@runtime_checkable
+class OrderCancel(Protocol):
+    """A POS that takes an order back."""
 
     async def cancel(self, task: CancelTask, done: Mapping[str, Done]) -> Step | Cancelled | CannotCancel:
         """The next write of a cancellation, or its result."""
@@ -194,30 +251,94 @@ class OrderTarget(Protocol):
 
 @runtime_checkable
 class OrderIntake(Protocol):
-    """A platform that sells."""
+    """A platform that sells. A decision step of None means: there is nothing to tell the platform about this order."""
 
-    async def fetch_order(self, platform_order_id: str, notice: bytes) -> Fetched:
-        """Read an order; `notice` is the webhook's body, empty when reconcile found the order."""
+    async def fetch_order(self, platform_order_id: str, notice: bytes, places: Places = NO_PLACES) -> Fetched:
+        """Read an order, or take it from `notice`, the webhook's body (empty when the hub asks by itself).
+
+        `places` are the linked stores: where the vendor tells no currency, it is the place's. Raises NotFound, and Unreadable where
+        the vendor has no read and there is no notice that holds the order.
+        """
         ...
+
+    def accept_step(self, task: DecisionTask) -> Step | None:
+        """Confirm the order to the platform."""
+        ...
+
+    def reject_step(self, task: DecisionTask) -> Step | None:
+        """Refuse it."""
+        ...
+
+
+@runtime_checkable
+class OrderList(Protocol):
+    """A platform whose open orders can be listed: what a webhook missed is found."""
 
     async def open_orders(self, store_ref: str) -> Sequence[PlatformOrder]:
         """Orders of a store that are not finished, every page."""
         ...
 
-    def accept_step(self, task: DecisionTask) -> Step:
-        """Confirm the order to the platform."""
+
+@runtime_checkable
+class NoticeStates(Protocol):
+    """A platform whose calls tell an order's new state without holding the order."""
+
+    def notice_state(self, notice: bytes) -> OrderState | None:
+        """The state that an order.changed call tells; None when it tells none."""
         ...
 
-    def reject_step(self, task: DecisionTask) -> Step:
-        """Refuse it."""
+
+@runtime_checkable
+class TellsPreparing(Protocol):
+    """A platform that wants to know when cooking starts."""
+
+    def preparing_step(self, task: DecisionTask) -> Step | None:
+        """Say that the kitchen has begun."""
         ...
 
-    def ready_step(self, task: DecisionTask) -> Step:
+
+@runtime_checkable
+class TellsReady(Protocol):
+    """A platform that wants to know when the food is ready."""
+
+    def ready_step(self, task: DecisionTask) -> Step | None:
         """Say that the food is ready."""
         ...
 
-    def cancel_step(self, task: DecisionTask) -> Step:
-        """Take back an order that was accepted."""
+
+@runtime_checkable
+class TellsPickedUp(Protocol):
+    """A platform that wants to know when the food left, where the restaurant brings it or hands it over."""
+
+    def picked_up_step(self, task: DecisionTask) -> Step | None:
+        """Say that the food left."""
+        ...
+
+
+@runtime_checkable
+class TakesCancel(Protocol):
+    """A platform that lets the restaurant take back an order that it accepted."""
+
+    def cancel_step(self, task: DecisionTask) -> Step | None:
+        """Take it back."""
+        ...
+
+
+@runtime_checkable
+class TakesDelay(Protocol):
+    """A platform that takes a later time for an accepted order."""
+
+    def delay_step(self, task: DecisionTask) -> Step | None:
+        """Move the time to `ready_at`."""
+        ...
+
+
+@runtime_checkable
+class OrderAmend(Protocol):
+    """A platform that lets lines be taken out or reduced after the accept."""
+
+    def amend_step(self, task: AmendTask) -> Step | None:
+        """Change the lines."""
         ...
 
 
@@ -226,9 +347,105 @@ class MenuSink(Protocol):
     """A platform that shows a menu we push."""
 
     def push_menu_step(self, store_ref: str, menu: Menu) -> Step:
-        """Replace the store's whole menu."""
+        """Replace the store's whole menu. Where the vendor works on it afterwards, the step leaves `Done.job`."""
         ...
 
     async def read_back(self, store_ref: str) -> frozenset[str]:
-        """Ids of the items the platform shows now."""
+        """Ids of the items the platform shows now, as the hub knows them."""
         ...
+
+
+@runtime_checkable
+class MenuJobs(Protocol):
+    """A platform that works on a pushed menu and tells later."""
+
+    def job_results(self, notice: bytes) -> Sequence[JobResult]:
+        """What a menu.job call says, a result a store; raises Drifted."""
+        ...
+
+
+@runtime_checkable
+class Stock(Protocol):
+    """A POS that tells what is sold out."""
+
+    async def read_stock(self, location_ref: str) -> Sequence[StockLevel]:
+        """Products and options that are limited, at least; whatever is not named is on sale."""
+        ...
+
+
+@runtime_checkable
+class StockWrite(Protocol):
+    """A POS that lets a product be taken off sale."""
+
+    async def stock_step(self, location_ref: str, levels: Sequence[StockLevel]) -> Step:
+        """Set these levels."""
+        ...
+
+
+@runtime_checkable
+class ItemAvailability(Protocol):
+    """A platform that takes single products off sale."""
+
+    async def availability_step(self, store_ref: str, levels: Sequence[StockLevel]) -> Step:
+        """Set these levels, at most `availability_batch` of them. Where some fail, the step leaves their ids in `data["failed"]`."""
+        ...
+
+
+@runtime_checkable
+class StoreControl(Protocol):
+    """A platform whose stores can be opened and paused. `store_changes` names the kinds it takes."""
+
+    store_changes: frozenset[str]
+
+    async def store_status(self, store_ref: str) -> StoreStatus:
+        """How the platform shows the store."""
+        ...
+
+    async def store_step(self, store_ref: str, change: StoreChange) -> Step:
+        """Change it; raises Rejected with what is possible when this change is not."""
+        ...
+
+
+@runtime_checkable
+class CourierTracking(Protocol):
+    """A platform that tells where couriers are."""
+
+    def couriers(self, notice: bytes) -> Sequence[CourierSighting]:
+        """What a courier.moved call says; raises Drifted."""
+        ...
+
+
+@runtime_checkable
+class Extras(Protocol):
+    """Whatever else a vendor offers, by name."""
+
+    def extras(self) -> Mapping[str, Extra]:
+        """The calls, by the names that provider.toml lists under `extras`."""
+        ...
+
+
+CAPABILITIES: dict[str, type] = {
+    "stores": Stores,
+    "menu_source": MenuSource,
+    "order_target": OrderTarget,
+    "order_search": OrderSearch,
+    "order_cancel": OrderCancel,
+    "stock": Stock,
+    "stock_write": StockWrite,
+    "order_intake": OrderIntake,
+    "order_list": OrderList,
+    "notice_states": NoticeStates,
+    "preparing": TellsPreparing,
+    "ready": TellsReady,
+    "picked_up": TellsPickedUp,
+    "cancel": TakesCancel,
+    "delay": TakesDelay,
+    "order_amend": OrderAmend,
+    "menu_sink": MenuSink,
+    "menu_jobs": MenuJobs,
+    "item_availability": ItemAvailability,
+    "store_control": StoreControl,
+    "courier_tracking": CourierTracking,
+    "extras": Extras,
+}
+"""The names that provider.toml may list, beside `ingress` and `menu_host`, and what an adapter then implements."""

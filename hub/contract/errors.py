@@ -9,6 +9,7 @@ VendorError
 │   └── NotFound      it does not know the thing
 ├── AlreadyDone       the vendor had done it before: success
 ├── Misconfigured     a setting on one side is wrong; a person must mend it
+├── Unreadable        this vendor offers no way to ask; only its calls tell
 ├── Drifted           the payload does not fit what we know: quarantine and alert
 └── OutcomeUnknown    it may have happened: ask before repeating
 """
@@ -42,7 +43,7 @@ class RateLimited(RetryLater):
         message: str,
         *,
         after: float | None = None,
-        scope: Literal["app", "connection", "store", "order", "endpoint"] = "connection",
+        scope: Literal["app", "connection", "chain", "store", "order", "item", "endpoint"] = "connection",
         code: str = "",
         detail: str = "",
     ):
@@ -72,6 +73,10 @@ class AlreadyDone(VendorError):
 
 class Misconfigured(VendorError):
     """A setting on one of the sides is wrong; the message says which."""
+
+
+class Unreadable(VendorError):
+    """The vendor cannot be asked for this: nothing but its own calls tell."""
 
 
 class Drifted(VendorError):

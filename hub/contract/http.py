@@ -1,18 +1,22 @@
 """Vendor calls as values: an adapter builds requests and reads responses, the hub sends them."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from hub.contract.errors import Drifted
 
+T = TypeVar("T")
+
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """A call to a vendor. `base` names a base URL of the environment; authorization is added when it is sent, never kept.
 
-    `operation` is the endpoint's stable name, for limits, error rows and fault switches.
+    `operation` is the endpoint's stable name, for limits, error rows and fault switches; `about` names the order, store or item
+    that limits of these scopes count by. A `path` that is a whole URL (a callback that the vendor handed us) is called only
+    on hosts that provider.toml lists for the environment. `anonymous` sends no authorization (a presigned address).
     """
 
     method: str
@@ -23,6 +27,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     headers: dict[str, str] = {}
     base: str = "api"
     timeout: float = 10.0
+    about: str = ""
+    anonymous: bool = False
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -73,10 +79,19 @@ class Done(msgspec.Struct, frozen=True, omit_defaults=True):
     vendor_ref: str = ""
     data: dict[str, Any] = {}
 
+    @property
+    def job(self) -> str:
+        """The vendor's job that ends this later (`data["job"]`), "" when it is done."""
+        return str(self.data.get("job") or "")
+
 
 class Http(Protocol):
     """What an adapter may do by itself: read. Writes are returned as steps."""
 
     async def read(self, request: Request) -> Response:
         """Send a request that changes nothing and return its 2xx answer; raises a VendorError otherwise."""
+        ...
+
+    async def remember(self, key: str, seconds: float, ask: Callable[[], Awaitable[T]]) -> T:
+        """What `ask` answered at most so many seconds ago, else its answer now: for a vendor's settings that seldom change."""
         ...

@@ -9,12 +9,19 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from hub.model import Menu
+
 FactKind = Literal[
     "order.placed",
     "order.cancelled",
     "order.changed",
     "pos_order.changed",
     "menu.changed",
+    "menu.wanted",
+    "menu.job",
+    "stock.changed",
+    "store.changed",
+    "courier.moved",
     "store.provisioned",
     "store.deprovisioned",
     "connection.revoked",
@@ -47,7 +54,9 @@ class IngressRequest(msgspec.Struct, frozen=True):
 class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that happened. The dedupe key names the fact, not its delivery: `order/<vendor id>/placed`.
 
-    `subject` keeps order (`order/<vendor order id>`, `store/<ref>`); `store_ref` routes app-level calls to a connection.
+    `subject` keeps order and names the thing: `order/<vendor order id>` (order.*, pos_order.changed, courier.moved), `menu/<store ref>`
+    (menu.job, menu.wanted), `sync/menu` (menu.changed), `sync/stock` (stock.changed), `store/<ref>` (store.*). `store_ref` routes
+    app-level calls to a connection.
     """
 
     kind: FactKind
@@ -67,6 +76,18 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Malformed(ValueError):
     """The body is not what this vendor sends; the message says where it stops fitting."""
+
+
+class MenuHost(Protocol):
+    """A platform that fetches menus from us. Pure; the hub finds connection and menu."""
+
+    def wanted(self, request: IngressRequest) -> str | None:
+        """The store whose menu a (verified) call asks for; None when it asks for something else."""
+        ...
+
+    def document(self, store_ref: str, menu: Menu, request: IngressRequest) -> Answer:
+        """The answer that carries the store's menu."""
+        ...
 
 
 class Ingress(Protocol):

@@ -11,7 +11,7 @@ import msgspec
 from hub.contract.auth import Auth
 from hub.contract.capabilities import Adapter, Connected
 from hub.contract.http import Http
-from hub.contract.ingress import Ingress
+from hub.contract.ingress import Ingress, MenuHost
 
 GROUP = "hub.providers"
 
@@ -21,9 +21,15 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     api: str
     auth: str = ""
+    consent: str = ""
+    """Where tenants' browsers consent, where that is another host than `auth`."""
+    callbacks: tuple[str, ...] = ()
+    """Hosts that addresses in the vendor's calls may name (`*.example.com`, or `{sandbox}`); no other one ever gets a token."""
 
     def base(self, name: str) -> str:
-        """The base URL of a name; `auth` falls back to `api`."""
+        """The base URL of a name; `auth` falls back to `api`, `consent` to `auth`."""
+        if name == "consent":
+            return self.consent or self.auth or self.api
         return (self.auth or self.api) if name == "auth" else self.api
 
 
@@ -63,6 +69,8 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per: float
     scope: Literal["app", "connection", "chain", "store", "order", "item", "endpoint"]
     concurrent: int = 0
+    operations: tuple[str, ...] = ()
+    """Operations it holds for; none named: all of them."""
     evidence: str = "documented"
 
 
@@ -102,6 +110,11 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     limits: tuple[Limit, ...] = ()
     webhook: WebhookFacts | None = None
     accept_deadline: float = 0
+    extras: tuple[str, ...] = ()
+    availability_batch: int = 50
+    """Products that one availability call may name."""
+    availability_reset: str = ""
+    """When the vendor itself puts a product back on sale."""
     visibility_lag: float = 0
     concurrency: int = 16
     reject_reasons: dict[str, str] = {}
@@ -125,6 +138,7 @@ class Provider(msgspec.Struct, frozen=True):
     adapter: AdapterFactory
     auth: Callable[[Facts], Auth]
     ingress: Ingress | None = None
+    menu_host: MenuHost | None = None
 
     @property
     def slug(self) -> str:

@@ -18,9 +18,11 @@ from hub.model.order import (
     Tip,
 )
 from hub.model.states import FINAL, TRANSITIONS, OrderState, may_follow
+from hub.model.stock import CourierSighting, CourierState, StockLevel, StoreChange, StoreStatus
 
 __all__ = [
-    "FINAL", "TRANSITIONS", "Address", "Availability", "Category", "Charge", "CurrencyMismatch", "Customer", "Discount",
-    "Fulfilment", "Hours", "Item", "Line", "Menu", "Modifier", "ModifierGroup", "Money", "NotCarried", "Order",
-    "OrderState", "Payment", "Store", "Tax", "Tip", "exponent", "may_follow", "total", "zero",
+    "FINAL", "TRANSITIONS", "Address", "Availability", "Category", "Charge", "CourierSighting", "CourierState",
+    "CurrencyMismatch", "Customer", "Discount", "Fulfilment", "Hours", "Item", "Line", "Menu", "Modifier", "ModifierGroup",
+    "Money", "NotCarried", "Order", "OrderState", "Payment", "StockLevel", "Store", "StoreChange", "StoreStatus", "Tax",
+    "Tip", "exponent", "may_follow", "total", "zero",
 ]  # fmt: skip

@@ -151,6 +151,8 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     payments: tuple[Payment, ...] = ()
     note: str = ""
     deadline_at: datetime | None = None
+    vendor_refs: dict[str, str] = {}
+    """What the platform wants back with later calls: callback addresses, line ids, tokens of its own."""
     not_carried: tuple[NotCarried, ...] = ()
 
     def merchant_total(self) -> Money:
