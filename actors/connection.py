@@ -34,6 +34,7 @@ class ConnectionActor:
                 reconcile_seconds=settings.reconcile_seconds,
                 deadline_margin_seconds=settings.deadline_margin_seconds,
                 sandbox_url=settings.sandbox_url,
+                public_url=settings.registered_url,
             ),
             wake_others=owners.wake,
             on_commit=after_commit(settings.redis_url),

@@ -152,8 +152,8 @@ class Square:
         paid = next((t.payment_id or t.id for t in found.tenders), None)
         return Done(paid) if paid else None
 
-    async def order(self, pos_order_id: str) -> PosOrder:
-        """One order."""
+    async def order(self, pos_order_id: str, notice: bytes = b"") -> PosOrder:
+        """One order, always read."""
         return _pos_order(await self._read(pos_order_id))
 
     async def open_orders(self, location_ref: str, since: datetime) -> Sequence[PosOrder]:

@@ -12,6 +12,7 @@ from adapters.ubereats import models
 from adapters.ubereats.mapping import moment, order_from, state_of
 from adapters.ubereats.webhooks import is_legacy
 from hub.contract import (
+    NO_PLACES,
     AlreadyDone,
     AuthRevoked,
     DecisionTask,
@@ -22,6 +23,7 @@ from hub.contract import (
     Http,
     Misconfigured,
     NotFound,
+    Places,
     PlatformOrder,
     Repeat,
     Request,
@@ -88,7 +90,7 @@ class UberEats:
                 )
         return found
 
-    async def fetch_order(self, platform_order_id: str, notice: bytes) -> Fetched:
+    async def fetch_order(self, platform_order_id: str, notice: bytes, places: Places = NO_PLACES) -> Fetched:
         """Read an order with all its parts, by the suite; raises Misconfigured where a legacy notice names one it does not know."""
         path = f"/v1/delivery/order/{quote(platform_order_id, safe='')}"
         try:

@@ -34,6 +34,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     strangers: list[str]
     refused: list[dict[str, Any]]
     dead_letters: int
+    dead: list[dict[str, Any]] = []
+    """What died and why."""
 
     @property
     def good(self) -> bool:
@@ -173,13 +175,13 @@ def _settle(bench: Bench, links: tuple[DemoLink, ...], placed: list[str], killer
 def _report(bench: Bench, links: tuple[DemoLink, ...], placed: list[str]) -> Report:
     platform = call(bench.sandbox, "GET", f"/_control/{links[0].platform}/state")
     pos = call(bench.sandbox, "GET", f"/_control/{links[0].pos}/state")
-    dead = 0
+    dead: list[dict[str, Any]] = []
     for link in links:
         door = Door(bench.root, bench.restaurants.tokens[link.tenant])
         for connection in (link.pos_connection, link.delivery_connection):
             with contextlib.suppress(RuntimeError):
-                dead += door("GET", f"/connections/{connection}/state")["mailbox"]["dead"]
-    return check(placed, platform, pos, dead)
+                dead += door("GET", f"/connections/{connection}/messages?state=dead&limit=50")["items"]
+    return msgspec.structs.replace(check(placed, platform, pos, len(dead)), dead=dead)
 
 
 def bench_faults(settings: Settings, say: Say, *, orders: int, rate: float, seed: int) -> dict[str, Any]:

@@ -1,11 +1,16 @@
 """A connection's way to its vendor: only to the hosts of its environment, with its token, within its limits."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 import structlog
+import yarl
 
+from hub.calls.limits import Limiter
+from hub.calls.memory import Memory
 from hub.calls.outcomes import failure
 from hub.calls.session import TooOld
 from hub.calls.tokens import Stored, TokenSource, is_stale
@@ -14,6 +19,7 @@ from hub.contract import (
     Auth,
     AuthExpired,
     AuthRevoked,
+    Misconfigured,
     OutcomeUnknown,
     RateLimited,
     Rejected,
@@ -27,6 +33,26 @@ from hub.contract import (
 log = structlog.get_logger("hub.calls")
 
 Failure = Callable[[str, Response], Exception | None]
+T = TypeVar("T")
+PATIENCE_SECONDS = 5.0
+"""How long a read waits for a limit; a write never does, its retry is the mailbox's."""
+
+
+def may_call(address: str, hosts: Sequence[str]) -> bool:
+    """Tell whether an address is https (http on loopback only) on one of these hosts: `host`, `host:port` or `*.domain`."""
+    parts = urlsplit(address)
+    host, netloc = (parts.hostname or "").lower(), parts.netloc.lower()
+    local = host in ("127.0.0.1", "localhost", "::1")
+    if parts.username or parts.password or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+        return False
+    for allowed in hosts:
+        known = allowed.lower()
+        if known.startswith("*."):
+            if host.endswith(known[1:]) and not parts.port:
+                return True
+        elif netloc == known:
+            return True
+    return False
 
 
 class VendorClient:
@@ -40,9 +66,14 @@ class VendorClient:
         bases: Mapping[str, str],
         auth: Auth,
         tokens: TokenSource,
+        callbacks: Sequence[str] = (),
+        limiter: Limiter | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self._slug, self._session, self._auth, self._tokens = slug, session, auth, tokens
         self._bases = {name: url.rstrip("/") for name, url in bases.items()}
+        self._callbacks = tuple(callbacks)
+        self._limiter, self._memory = limiter or Limiter(()), memory or Memory()
         self._failure: Failure = lambda operation, response: None
         self._stored: Stored | None = None
         self._refreshing = asyncio.Lock()
@@ -55,7 +86,7 @@ class VendorClient:
 
     def limits(self) -> dict[str, float]:
         """Seconds until the vendor may be called again."""
-        return {"blocked_for": max(0.0, round(self._blocked_until - monotonic(), 3))}
+        return {"blocked_for": max(0.0, round(self._blocked_until - monotonic(), 3)), **self._limiter.left()}
 
     def auth_state(self) -> dict[str, str | None]:
         """When the token ends, as far as it is known."""
@@ -70,10 +101,29 @@ class VendorClient:
         """Send a write; raises TooOld when `not_after` (monotonic) passed before the first byte."""
         return await self._authorized(request, write=True, not_after=not_after)
 
-    async def _authorized(self, request: Request, *, write: bool, not_after: float | None) -> Response:
+    async def remember(self, key: str, seconds: float, ask: Callable[[], Awaitable[T]]) -> T:
+        """What `ask` answered at most so many seconds ago, else its answer now."""
+        return await self._memory.remember(key, seconds, ask)
+
+    async def _room(self, request: Request, *, write: bool) -> None:
+        """Wait for a read's turn, as far as that takes moments; raises RateLimited when it takes longer."""
         wait = self._blocked_until - monotonic()
         if wait > 0:
             raise RateLimited(f"{self._slug} asked for a pause", after=wait)
+        waited = 0.0
+        while (wait := self._limiter.wait(request)) > 0:
+            if write or waited + wait > PATIENCE_SECONDS:
+                raise RateLimited(f"{request.operation}: the limit of {self._slug} is used up", after=wait)
+            waited += wait
+            await asyncio.sleep(wait)
+
+    async def _authorized(self, request: Request, *, write: bool, not_after: float | None) -> Response:
+        address = self._address(request)
+        await self._room(request, write=write)
+        if request.anonymous:
+            response = await self._raw(request, request.headers, address, write=write, not_after=not_after)
+            self._raise(request.operation, response, write=write)
+            return response
         token = await self._token()
         try:
             return await self._call(request, token, write=write, not_after=not_after)
@@ -86,29 +136,37 @@ class VendorClient:
 
     async def _call(self, request: Request, token: Token, *, write: bool, not_after: float | None) -> Response:
         headers = {**request.headers, **self._auth.authorize(request, token)}
-        response = await self._raw(request, headers, write=write, not_after=not_after)
+        response = await self._raw(request, headers, self._address(request), write=write, not_after=not_after)
         self._raise(request.operation, response, write=write)
         return response
+
+    def _address(self, request: Request) -> str:
+        """The whole address; raises Misconfigured for a callback that leads to a host which is not the vendor's."""
+        if "://" not in request.path:
+            return (self._bases.get(request.base) or self._bases["api"]) + request.path
+        if not may_call(request.path, self._callbacks):
+            host = urlsplit(request.path).hostname or request.path[:100]
+            raise Misconfigured(f"{request.operation}: {host} is no host of {self._slug}, so it is not called")
+        return request.path
 
     def _raise(self, operation: str, response: Response, *, write: bool) -> None:
         error = self._failure(operation, response) or failure(operation, response, write=write)
         if error is None:
             return
-        if isinstance(error, RateLimited):
+        if isinstance(error, RateLimited) and error.scope in ("app", "chain", "connection"):
             self._blocked_until = max(self._blocked_until, monotonic() + (error.after or 0.5))
         if isinstance(error, RetryLater) and write and response.status >= 500:
             error = OutcomeUnknown(str(error), code=error.code, detail=error.detail, status=response.status)
         raise error
 
-    async def _raw(self, request: Request, headers: Mapping[str, str], *, write: bool, not_after: float | None) -> Response:
-        base = self._bases.get(request.base) or self._bases["api"]
+    async def _raw(self, request: Request, headers: Mapping[str, str], address: str, *, write: bool, not_after: float | None) -> Response:
         self.calls += 1
         correlation = structlog.contextvars.get_contextvars().get("correlation", "")
         named = {**headers, "X-Correlation-Id": correlation} if correlation else headers
         try:
             async with self._session.request(
                 request.method,
-                base + request.path,
+                yarl.URL(address, encoded=True),
                 params=request.query or None,
                 data=request.body or None,
                 headers=named,
@@ -152,7 +210,7 @@ class VendorClient:
 
     async def _ask(self, request: Request, stored: Stored, token: Token | None) -> Token:
         try:
-            response = await self._raw(request, request.headers, write=False, not_after=None)
+            response = await self._raw(request, request.headers, self._address(request), write=False, not_after=None)
             self._raise("token", response, write=False)
         except (AuthExpired, Rejected) as error:
             await self._tokens.unlease(stored.version)

@@ -89,10 +89,11 @@ class AppTokens(_Sealed):
 
 
 class ConnectionTokens(_Sealed):
-    """A tenant connection's."""
+    """A tenant connection's; what its partner app holds (a client id and its secret) is added when credentials are read."""
 
-    def __init__(self, database: Database, master: MasterKeys, tenant: str, connection: str) -> None:
+    def __init__(self, database: Database, master: MasterKeys, tenant: str, connection: str, app: str | None = None) -> None:
         super().__init__(database, master, (tenant, "credentials", connection))
+        self._app = AppTokens(database, master, app) if app is not None else None
 
     async def read(self) -> Stored:
         async with self._database.tenant(self._tenant) as transaction:
@@ -102,7 +103,11 @@ class ConnectionTokens(_Sealed):
             )
         if row is None:
             raise LookupError(f"connection {self._id} has no credentials")
-        return self._stored(row)
+        stored = self._stored(row)
+        if self._app is None:
+            return stored
+        app = await self._app.read()
+        return msgspec.structs.replace(stored, credentials={**app.credentials, **stored.credentials})
 
     async def lease(self, version: int) -> bool:
         async with self._database.tenant(self._tenant) as transaction:

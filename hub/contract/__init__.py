@@ -57,6 +57,7 @@ from hub.contract.capabilities import (
     TellsPickedUp,
     TellsPreparing,
     TellsReady,
+    capabilities_of,
 )
 from hub.contract.errors import (
     AlreadyDone,
@@ -166,6 +167,7 @@ __all__ = [
     "Unreadable",
     "VendorError",
     "basic",
+    "capabilities_of",
     "decode",
     "load_facts",
     "matches",

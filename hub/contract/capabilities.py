@@ -83,11 +83,13 @@ class Submitted(msgspec.Struct, frozen=True, omit_defaults=True):
     adjustment: str = ""
 
 
-class Queued(msgspec.Struct, frozen=True):
+class Queued(msgspec.Struct, frozen=True, omit_defaults=True):
     """The POS took the order and tells later; give up at `until`."""
 
     pos_order_id: str
     until: datetime
+    not_carried: tuple[NotCarried, ...] = ()
+    adjustment: str = ""
 
 
 class Offline(msgspec.Struct, frozen=True):
@@ -424,28 +426,35 @@ class Extras(Protocol):
         ...
 
 
-CAPABILITIES: dict[str, type] = {
-    "stores": Stores,
+COMMON: dict[str, type] = {"extras": Extras, "stores": Stores}
+POS: dict[str, type] = {
     "menu_source": MenuSource,
-    "order_target": OrderTarget,
-    "order_search": OrderSearch,
     "order_cancel": OrderCancel,
+    "order_search": OrderSearch,
+    "order_target": OrderTarget,
     "stock": Stock,
     "stock_write": StockWrite,
+}
+DELIVERY: dict[str, type] = {
+    "cancel": TakesCancel,
+    "courier_tracking": CourierTracking,
+    "delay": TakesDelay,
+    "item_availability": ItemAvailability,
+    "menu_jobs": MenuJobs,
+    "menu_sink": MenuSink,
+    "notice_states": NoticeStates,
+    "order_amend": OrderAmend,
     "order_intake": OrderIntake,
     "order_list": OrderList,
-    "notice_states": NoticeStates,
+    "picked_up": TellsPickedUp,
     "preparing": TellsPreparing,
     "ready": TellsReady,
-    "picked_up": TellsPickedUp,
-    "cancel": TakesCancel,
-    "delay": TakesDelay,
-    "order_amend": OrderAmend,
-    "menu_sink": MenuSink,
-    "menu_jobs": MenuJobs,
-    "item_availability": ItemAvailability,
     "store_control": StoreControl,
-    "courier_tracking": CourierTracking,
-    "extras": Extras,
 }
+CAPABILITIES: dict[str, type] = {**COMMON, **POS, **DELIVERY}
 """The names that provider.toml may list, beside `ingress` and `menu_host`, and what an adapter then implements."""
+
+
+def capabilities_of(kind: Literal["pos", "delivery"]) -> dict[str, type]:
+    """What an adapter of this kind may implement."""
+    return COMMON | (POS if kind == "pos" else DELIVERY)

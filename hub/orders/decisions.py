@@ -1,15 +1,33 @@
 """What the platform is told: yes, no, ready, cancelled; and the clock that sees to it that it is told in time."""
 
+from datetime import datetime
+
 import msgspec
 
 from hub.clock import utc_now
-from hub.contract import DecisionTask, Done, Misconfigured, NotFound, OrderIntake, Rejected
+from hub.contract import (
+    AmendTask,
+    DecisionTask,
+    Done,
+    Misconfigured,
+    NotFound,
+    OrderAmend,
+    OrderIntake,
+    Rejected,
+    Step,
+    TakesCancel,
+    TakesDelay,
+    TellsPickedUp,
+    TellsPreparing,
+    TellsReady,
+    Unreadable,
+)
 from hub.ids import new_id
 from hub.mailbox.changes import Changes, Later, NewAlert, OrderUpdate
 from hub.mailbox.claims import OrderRow
 from hub.model import OrderState
 from hub.orders.intake import OVER, cancel_at_pos, reject_message
-from hub.orders.lifecycle import is_over, late_key, move, order_event, with_more
+from hub.orders.lifecycle import attention, is_over, late_key, move, order_event, with_more
 from hub.orders.records import order_of
 from hub.orders.submission import accept_message
 from hub.ownership.owner import Desk
@@ -17,10 +35,12 @@ from hub.ownership.workplace import Workplace
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """The body of a reject or cancel that a person asked for."""
+    """The body of what a person asked for: why, the new time of a delay, the new quantities of an amendment by line id."""
 
     reason: str = "other"
     detail: str = ""
+    ready_at: datetime | None = None
+    quantities: dict[str, int] = {}
 
 
 async def _reason(place: Workplace, desk: Desk) -> Reason:
@@ -31,28 +51,50 @@ async def _reason(place: Workplace, desk: Desk) -> Reason:
     return msgspec.json.decode(text, type=Reason)
 
 
-def _task(place: Workplace, desk: Desk, row: OrderRow, given: Reason | None = None) -> tuple[DecisionTask, OrderIntake]:
-    adapter = place.adapter
-    assert isinstance(adapter, OrderIntake)
+def _task(place: Workplace, desk: Desk, row: OrderRow, given: Reason | None = None) -> DecisionTask:
     order, _ = order_of(place.master, place.tenant, desk.claim)
     reason = given or Reason()
     known = reason.reason if reason.reason in place.facts.reject_reasons else "other"
-    task = DecisionTask(
-        row.id, row.platform_order_id, order.store_ref, ready_at=order.fulfilment.ready_at, reason=known, detail=reason.detail
+    return DecisionTask(
+        row.id,
+        row.platform_order_id,
+        order.store_ref,
+        ready_at=reason.ready_at or order.fulfilment.ready_at,
+        reason=known,
+        detail=reason.detail,
+        pos_order_id=row.pos_order_id or "",
+        fulfilment=order.fulfilment.kind,
+        vendor_refs=order.vendor_refs,
     )
-    return task, adapter
 
 
-async def _perform(place: Workplace, desk: Desk, row: OrderRow, step: str, given: Reason | None = None) -> Done:
-    task, adapter = _task(place, desk, row, given)
+def _step(place: Workplace, desk: Desk, row: OrderRow, word: str, given: Reason | None) -> Step | None:
+    """The write that tells the platform a word; None where this platform, or this order, has no such word."""
+    adapter, task = place.adapter, _task(place, desk, row, given)
+    match word:
+        case "accept" if isinstance(adapter, OrderIntake):
+            return adapter.accept_step(task)
+        case "reject" if isinstance(adapter, OrderIntake):
+            return adapter.reject_step(task)
+        case "preparing" if isinstance(adapter, TellsPreparing):
+            return adapter.preparing_step(task)
+        case "ready" if isinstance(adapter, TellsReady):
+            return adapter.ready_step(task)
+        case "picked_up" if isinstance(adapter, TellsPickedUp):
+            return adapter.picked_up_step(task)
+        case "delay" if isinstance(adapter, TakesDelay):
+            return adapter.delay_step(task)
+        case "cancel" if isinstance(adapter, TakesCancel):
+            return adapter.cancel_step(task)
+    return None
+
+
+async def _perform(place: Workplace, desk: Desk, row: OrderRow, word: str, given: Reason | None = None) -> Done | None:
+    step = _step(place, desk, row, word, given)
+    if step is None:
+        return None
     _, key = order_of(place.master, place.tenant, desk.claim)
-    steps = {
-        "accept": adapter.accept_step,
-        "reject": adapter.reject_step,
-        "ready": adapter.ready_step,
-        "cancel": adapter.cancel_step,
-    }
-    return await place.effects(desk, key, order=row, family="platform").perform(steps[step](task))
+    return await place.effects(desk, key, order=row, family="platform").perform(step)
 
 
 async def accept(place: Workplace, desk: Desk) -> Changes:
@@ -63,7 +105,7 @@ async def accept(place: Workplace, desk: Desk) -> Changes:
     try:
         done = await _perform(place, desk, row, "accept")
     except Rejected as error:
-        return await _refused(place, desk, row, error)
+        return await _refused(place, row, error)
     if await _gone(place, row, done):
         return _gone_changes(row)
     changes = move(row, OrderState.ACCEPTED, "accepted")
@@ -71,11 +113,15 @@ async def accept(place: Workplace, desk: Desk) -> Changes:
     return changes
 
 
-async def _gone(place: Workplace, row: OrderRow, done: Done) -> bool:
+async def _gone(place: Workplace, row: OrderRow, done: Done | None) -> bool:
     # A 409 also means "too late": where the platform said that it was settled before, the hub looks on what.
-    if not done.data.get("settled"):
+    if done is None or not done.data.get("settled"):
         return False
-    return await _is_over_there(place, row)
+    return await _over_there(place, row) is True
+
+
+def _critical(row: OrderRow, key: str, detail: str) -> NewAlert:
+    return NewAlert(id=new_id("alr"), dedupe_key=key, kind="order.attention", severity="critical", subject=row.id, detail=detail[:500])
 
 
 def _gone_changes(row: OrderRow) -> Changes:
@@ -84,20 +130,39 @@ def _gone_changes(row: OrderRow) -> Changes:
     return with_more(changes, messages=(cancel_at_pos(row.id, row.pos_connection, row.correlation, "over"),))
 
 
-async def _refused(place: Workplace, desk: Desk, row: OrderRow, error: Rejected) -> Changes:
-    adapter = place.adapter
-    assert isinstance(adapter, OrderIntake)
-    try:
-        fetched = await adapter.fetch_order(row.platform_order_id, b"")
-    except NotFound:
+async def _refused(place: Workplace, row: OrderRow, error: Rejected) -> Changes:
+    state = await _state_there(place, row)
+    if state is None:
+        # Nobody can be asked: the order is in the POS, and a person has to hear what the platform made of it.
+        detail = f"the platform refused the accept and cannot be asked what became of the order: {error}"
+        changes = move(row, OrderState.FAILED, "accept_refused", attention=attention("accept_refused", detail))
+        assert changes is not None
+        alert = _critical(row, f"accept_refused/{row.id}", detail)
+        return with_more(changes, alerts=(alert,), messages=(cancel_at_pos(row.id, row.pos_connection, row.correlation, "refused"),))
+    if state in OVER:
         return _gone_changes(row)
-    if fetched.state in OVER:
-        return _gone_changes(row)
-    if fetched.state is not OrderState.RECEIVED:
+    if state is not OrderState.RECEIVED:
         changes = move(row, OrderState.ACCEPTED, "accepted_elsewhere")
         assert changes is not None
         return changes
     raise Misconfigured(f"the platform refuses the accept of an open order: {error}", detail=error.detail) from error
+
+
+async def _state_there(place: Workplace, row: OrderRow) -> OrderState | None:
+    """Where the platform has the order; cancelled when it does not know it, None when it cannot be asked."""
+    adapter = place.adapter
+    assert isinstance(adapter, OrderIntake)
+    try:
+        return (await adapter.fetch_order(row.platform_order_id, b"", await place.places())).state
+    except NotFound:
+        return OrderState.CANCELLED
+    except Unreadable:
+        return None
+
+
+async def _over_there(place: Workplace, row: OrderRow) -> bool | None:
+    state = await _state_there(place, row)
+    return None if state is None else state in OVER
 
 
 async def reject(place: Workplace, desk: Desk) -> Changes:
@@ -110,22 +175,12 @@ async def reject(place: Workplace, desk: Desk) -> Changes:
     try:
         await _perform(place, desk, row, "reject", given)
     except Rejected:
-        fetched_over = await _is_over_there(place, row)
-        if not fetched_over:
+        if await _over_there(place, row) is False:
             raise
         step = "over_at_platform"
     changes = move(row, OrderState.REJECTED, step, reason=given.reason)
     assert changes is not None
     return with_more(changes, messages=(cancel_at_pos(row.id, row.pos_connection, row.correlation, "rejected"),))
-
-
-async def _is_over_there(place: Workplace, row: OrderRow) -> bool:
-    adapter = place.adapter
-    assert isinstance(adapter, OrderIntake)
-    try:
-        return (await adapter.fetch_order(row.platform_order_id, b"")).state in OVER
-    except NotFound:
-        return True
 
 
 async def ready(place: Workplace, desk: Desk) -> Changes:
@@ -138,6 +193,61 @@ async def ready(place: Workplace, desk: Desk) -> Changes:
     return moved or Changes(events=(order_event(row, "platform_knows_ready"),))
 
 
+async def preparing(place: Workplace, desk: Desk) -> Changes:
+    """Tell the platform that the kitchen has begun."""
+    return await _tell(place, desk, "preparing", OrderState.PREPARING)
+
+
+async def picked_up(place: Workplace, desk: Desk) -> Changes:
+    """Tell the platform that the food left the restaurant."""
+    return await _tell(place, desk, "picked_up", OrderState.PICKED_UP)
+
+
+async def _tell(place: Workplace, desk: Desk, word: str, state: OrderState) -> Changes:
+    row = desk.claim.order
+    if row is None or is_over(row) or row.state is OrderState.RECEIVED:
+        return Changes()
+    told = await _perform(place, desk, row, word)
+    moved = move(row, state, word)
+    if moved is not None:
+        return moved
+    return Changes(events=(order_event(row, f"platform_knows_{word}"),)) if told is not None else Changes()
+
+
+async def delay(place: Workplace, desk: Desk) -> Changes:
+    """Move the time at which the food is ready; refused with what to do where the platform takes no such word."""
+    row = desk.claim.order
+    if row is None or is_over(row):
+        return Changes()
+    given = await _reason(place, desk)
+    step = _step(place, desk, row, "delay", given)
+    if step is None:
+        return Changes(events=(order_event(row, "delay_not_possible", "order.attention"),))
+    _, key = order_of(place.master, place.tenant, desk.claim)
+    step = msgspec.structs.replace(step, name=f"{step.name}/{desk.claim.message}")
+    await place.effects(desk, key, order=row, family="platform").perform(step)
+    when = given.ready_at.isoformat() if given.ready_at else ""
+    return Changes(events=(order_event(row, "delayed", ready_at=when),))
+
+
+async def amend(place: Workplace, desk: Desk) -> Changes:
+    """Take lines out of an accepted order, or reduce them, at the platform; the POS's staff does it there."""
+    row = desk.claim.order
+    adapter = place.adapter
+    if row is None or is_over(row):
+        return Changes()
+    given = await _reason(place, desk)
+    order, key = order_of(place.master, place.tenant, desk.claim)
+    step = None
+    if isinstance(adapter, OrderAmend):
+        step = adapter.amend_step(AmendTask(_task(place, desk, row, given), order, given.quantities))
+    if step is None:
+        return Changes(events=(order_event(row, "amend_not_possible", "order.attention"),))
+    step = msgspec.structs.replace(step, name=f"{step.name}/{desk.claim.message}")
+    await place.effects(desk, key, order=row, family="platform").perform(step)
+    return Changes(events=(order_event(row, "amended", lines=sorted(given.quantities)),))
+
+
 async def cancel(place: Workplace, desk: Desk) -> Changes:
     """The restaurant takes an accepted order back: tell the platform, then the POS."""
     row = desk.claim.order
@@ -146,14 +256,26 @@ async def cancel(place: Workplace, desk: Desk) -> Changes:
     if row.state is OrderState.RECEIVED:
         return await reject(place, desk)
     given = await _reason(place, desk)
+    if not isinstance(place.adapter, TakesCancel):
+        return _cannot_cancel(row)
     try:
         await _perform(place, desk, row, "cancel", given)
     except Rejected:
-        if not await _is_over_there(place, row):
+        if await _over_there(place, row) is not True:
             raise
     changes = move(row, OrderState.CANCELLED, "cancelled_by_restaurant", reason=given.reason)
     assert changes is not None
     return with_more(changes, messages=(cancel_at_pos(row.id, row.pos_connection, row.correlation, "restaurant"),))
+
+
+def _cannot_cancel(row: OrderRow) -> Changes:
+    detail = "the platform takes no cancel after an accept by its API: call it, or cancel in its own tool"
+    alert = _critical(row, f"call_platform/{row.id}", detail)
+    return Changes(
+        order=OrderUpdate(id=row.id, version=row.version, attention=attention("call_platform", detail)),
+        events=(order_event(row, "platform_takes_no_cancel", "order.attention"),),
+        alerts=(alert,),
+    )
 
 
 async def deadline(place: Workplace, desk: Desk) -> Changes:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from hub.clock import utc_now
-from hub.contract import DecisionTask, Fetched, Lane, NotFound, OrderIntake, RetryLater
+from hub.contract import DecisionTask, Fetched, Lane, NotFound, NoticeStates, OrderIntake, RetryLater, Unreadable
 from hub.ids import new_id
 from hub.mailbox.changes import Changes, Later, NewAlert, NewEvent, OrderInsert
 from hub.mailbox.messages import NewMessage
@@ -32,11 +32,18 @@ async def placed(place: Workplace, desk: Desk) -> Changes:
     assert isinstance(adapter, OrderIntake)
     notice = await place.bodies.open(place.tenant, claim.body, "messages", place.connection, claim.dedupe_key)
     try:
-        fetched = await adapter.fetch_order(claim.key, notice)
+        fetched = await adapter.fetch_order(claim.key, notice, await place.places())
     except NotFound as error:
         if claim.tries < NOT_FOUND_TRIES:
             raise RetryLater(f"the platform does not show the order yet: {error}") from error
         raise
+    except Unreadable as error:
+        if claim.kind == "order.placed":
+            raise
+        # News of an order whose own call has not come: it may still be on its way, else nothing ever tells what it holds.
+        if claim.tries < NOT_FOUND_TRIES:
+            raise RetryLater(f"the order itself has not come yet: {error}") from error
+        return Changes()
     if fetched.state in OVER:
         note = NewEvent(
             type="order.updated",
@@ -68,7 +75,7 @@ def _stored(place: Workplace, desk: Desk, fetched: Fetched, link: Link, number: 
         order = msgspec.structs.replace(order, not_carried=(*order.not_carried, *extra))
     order_id, consumer = new_id("ord"), new_id("cns")
     key, wrapped = new_consumer_key(place.master, place.tenant, consumer)
-    decision, flag = _decision(link, found)
+    decision, flag = _decision(link, found, order)
     insert = OrderInsert(
         id=order_id,
         link=link.id,
@@ -121,8 +128,10 @@ def _stored(place: Workplace, desk: Desk, fetched: Fetched, link: Link, number: 
     return Changes(order=insert, events=(event,), messages=tuple(messages), alerts=alerts)
 
 
-def _decision(link: Link, found: Resolution) -> tuple[str, dict[str, Any] | None]:
+def _decision(link: Link, found: Resolution, order: Order) -> tuple[str, dict[str, Any] | None]:
     flag = None
+    if order.currency != link.currency:
+        return "hold", attention("currency", f"the order is in {order.currency}, the location sells in {link.currency}")
     if found.unmapped:
         names = ", ".join(each["name"] for each in found.unmapped[:5])
         flag = attention("unmapped", f"not on the POS menu: {names}", items=found.unmapped)
@@ -201,8 +210,10 @@ async def _unlinked(place: Workplace, desk: Desk, adapter: OrderIntake, order: O
     if order.deadline_at is None or utc_now() < order.deadline_at - margin:
         return Changes(end=Later(max(UNLINKED_SECONDS, backoff(claim.tries))), alerts=(alert,))
     task = DecisionTask(claim.key, order.platform_order_id, order.store_ref, reason="pos_offline", detail="store not linked")
-    key = await place.bodies.key(place.tenant)
-    await place.effects(desk, key, subject=claim.subject).perform(adapter.reject_step(task))
+    step = adapter.reject_step(msgspec.structs.replace(task, vendor_refs=order.vendor_refs, fulfilment=order.fulfilment.kind))
+    if step is not None:
+        key = await place.bodies.key(place.tenant)
+        await place.effects(desk, key, subject=claim.subject).perform(step)
     return Changes(alerts=(alert,))
 
 
@@ -230,22 +241,37 @@ def cancel_at_pos(order_id: str, pos_connection: str, correlation: str, why: str
 
 
 async def changed(place: Workplace, desk: Desk) -> Changes:
-    """The platform says that something changed: read the order and follow it to where it is."""
+    """The platform says that something changed: follow the order to where it is, as the call tells or the platform when asked."""
     claim = desk.claim
     row = claim.order
     if row is None:
         return await placed(place, desk)
-    adapter = place.adapter
+    state = await _told_or_read(place, desk)
+    if state is None:
+        return Changes()
+    if state in (OrderState.CANCELLED, OrderState.FAILED, OrderState.REJECTED):
+        return await cancelled(place, desk)
+    if state in (OrderState.RECEIVED, OrderState.ACCEPTED) or state is row.state:
+        return Changes()
+    step = f"platform_{state.value}"
+    return move(row, state, step) or Changes(events=(order_event(row, step),))
+
+
+async def _told_or_read(place: Workplace, desk: Desk) -> OrderState | None:
+    claim, adapter = desk.claim, place.adapter
     assert isinstance(adapter, OrderIntake)
+    notice = b""
+    if claim.body:
+        notice = await place.bodies.open(place.tenant, claim.body, "messages", place.connection, claim.dedupe_key)
+    if notice and isinstance(adapter, NoticeStates):
+        told = adapter.notice_state(notice)
+        if told is not None:
+            return told
     try:
-        fetched = await adapter.fetch_order(claim.key, b"")
+        return (await adapter.fetch_order(claim.key, b"", await place.places())).state
+    except Unreadable:
+        return None
     except NotFound:
         if claim.tries < NOT_FOUND_TRIES:
             raise
-        return Changes()
-    if fetched.state in (OrderState.CANCELLED, OrderState.FAILED, OrderState.REJECTED):
-        return await cancelled(place, desk)
-    if fetched.state is OrderState.ACCEPTED or fetched.state is row.state:
-        return Changes()
-    step = f"platform_{fetched.state.value}"
-    return move(row, fetched.state, step) or Changes(events=(order_event(row, step),))
+        return None

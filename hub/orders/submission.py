@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from hub.attempts import Effects, Unresolvable
+from hub.attempts import Find, Unresolvable
 from hub.clock import utc_now
 from hub.contract import (
+    Adapter,
     Cancelled,
     CancelTask,
     CannotCancel,
@@ -13,7 +14,10 @@ from hub.contract import (
     Lane,
     NotFound,
     Offline,
+    OrderCancel,
+    OrderSearch,
     OrderTarget,
+    PosOrder,
     PosRejected,
     Queued,
     Rejected,
@@ -27,7 +31,7 @@ from hub.mailbox.changes import Changes, Dead, Later, NewAlert, OrderUpdate
 from hub.mailbox.claims import OrderRow
 from hub.mailbox.messages import NewMessage
 from hub.mailbox.retry import backoff
-from hub.model import NotCarried, Order
+from hub.model import NotCarried, Order, OrderState
 from hub.orders.intake import cancel_at_pos, reject_message
 from hub.orders.lifecycle import UNSET, attention, is_over, order_event
 from hub.orders.records import order_of
@@ -35,6 +39,8 @@ from hub.orders.resolution import resolve
 from hub.ownership.owner import Desk
 from hub.ownership.workplace import Workplace
 
+LOOK_SECONDS = 2.0
+"""How soon a queued order is asked for, where its POS can be asked; its own call is expected to come first."""
 LOOK_FOR_SECONDS = 3600.0
 """How long a cancelled order that may be in the POS is looked for."""
 
@@ -61,16 +67,24 @@ async def submit(place: Workplace, desk: Desk) -> Changes:
     async def plan(done: Mapping[str, Done]) -> Step | Submitted | Queued | Offline | PosRejected:
         return await adapter.submit(task, done)
 
-    async def find(step: str, since: datetime) -> Done | None:
-        return await adapter.find(task, step, since)
-
     try:
-        result: Submitted | Queued | Offline | PosRejected = await effects.run(plan, find)
+        result: Submitted | Queued | Offline | PosRejected = await effects.run(plan, _finder(adapter, task))
     except Unresolvable as error:
         return _unresolvable(row, str(error))
     except Rejected as error:
         result = PosRejected(str(error), error.code)
     return _submitted(row, order, result)
+
+
+def _finder(adapter: Adapter, task: SubmitTask) -> Find | None:
+    if not isinstance(adapter, OrderSearch):
+        return None
+    search = adapter
+
+    async def find(step: str, since: datetime) -> Done | None:
+        return await search.find(task, step, since)
+
+    return find
 
 
 async def _task(place: Workplace, row: OrderRow, order: Order) -> SubmitTask:
@@ -87,8 +101,15 @@ def _submitted(row: OrderRow, order: Order, result: Submitted | Queued | Offline
         case Submitted():
             return _accepted_by_pos(row, order, result)
         case Queued():
-            update = OrderUpdate(id=row.id, version=row.version, pos_order_id=result.pos_order_id, decision="queued")
-            return Changes(order=update, events=(order_event(row, "queued_at_pos", pos_order_id=result.pos_order_id),))
+            update = OrderUpdate(
+                id=row.id,
+                version=row.version,
+                pos_order_id=result.pos_order_id,
+                decision="queued",
+                not_carried=_merged(row, result.not_carried) if result.not_carried else None,
+            )
+            event = order_event(row, "queued_at_pos", pos_order_id=result.pos_order_id, adjustment=result.adjustment)
+            return Changes(order=update, events=(event,), messages=(_look_again(row, result),))
         case Offline():
             return Changes(
                 end=Later(10.0),
@@ -107,8 +128,28 @@ def _submitted(row: OrderRow, order: Order, result: Submitted | Queued | Offline
             )
 
 
+def _look_again(row: OrderRow, result: Queued) -> NewMessage:
+    return NewMessage(
+        connection=row.pos_connection,
+        kind="pos.look",
+        subject=f"order/{row.id}",
+        dedupe_key=f"order/{row.id}/look/{row.generation}",
+        lane=Lane.STATUS,
+        correlation=row.correlation,
+        available_at=utc_now() + timedelta(seconds=LOOK_SECONDS),
+        deadline_at=result.until,
+    )
+
+
 def _reject(row: OrderRow, reason: str) -> NewMessage:
     return reject_message(row.delivery_connection, row.id, row.platform_order_id, reason, row.correlation)
+
+
+def taken_from_queue(row: OrderRow, order: Order, seen: PosOrder) -> Changes:
+    """The POS says what became of an order that it had queued: taken, or refused."""
+    if seen.state in (OrderState.FAILED, OrderState.REJECTED, OrderState.CANCELLED):
+        return _submitted(row, order, PosRejected(seen.reason or f"the POS says {seen.state.value}"))
+    return _accepted_by_pos(row, order, Submitted(seen.pos_order_id, seen.total or order.merchant_total()))
 
 
 def _accepted_by_pos(row: OrderRow, order: Order, result: Submitted) -> Changes:
@@ -174,15 +215,13 @@ async def cancel(place: Workplace, desk: Desk) -> Changes:
     row = claim.order
     if row is None:
         return Changes()
-    adapter = place.adapter
-    assert isinstance(adapter, OrderTarget)
     order, key = order_of(place.master, place.tenant, claim)
     submitted = place.effects(desk, key, order=row)
     pos_order_id = row.pos_order_id or next((done.vendor_ref for done in submitted.done.values() if done.vendor_ref), None)
     if pos_order_id is None:
         if not submitted.may_be_there:
             return Changes()
-        found = await _look(place, adapter, row, order, submitted, claim.at)
+        found = await _look(place, row, order, claim.at)
         if isinstance(found, Changes):
             return found
         pos_order_id = found
@@ -190,7 +229,11 @@ async def cancel(place: Workplace, desk: Desk) -> Changes:
     location_ref = link.pos_location_ref if link is not None else ""
     task = CancelTask(row.id, pos_order_id, location_ref, "cancelled by the channel", row.generation)
 
+    adapter = place.adapter
+
     async def plan(done: Mapping[str, Done]) -> Step | Cancelled | CannotCancel:
+        if not isinstance(adapter, OrderCancel):
+            return CannotCancel(f"{place.facts.name} takes no cancel by its API: void it at the POS")
         return await adapter.cancel(task, done)
 
     cancels = place.effects(desk, key, order=row, family="cancel")
@@ -211,13 +254,14 @@ async def cancel(place: Workplace, desk: Desk) -> Changes:
     return Changes(order=update, events=(order_event(row, "cancelled_at_pos", pos_order_id=pos_order_id),))
 
 
-async def _look(place: Workplace, adapter: OrderTarget, row: OrderRow, order: Order, submitted: Effects, since: datetime) -> str | Changes:
-    task = await _task(place, row, order)
-    found = await adapter.find(task, "order", row.placed_at - timedelta(minutes=5))
-    if found is not None and found.vendor_ref:
-        return found.vendor_ref
-    if utc_now() - since < timedelta(seconds=LOOK_FOR_SECONDS):
-        return Changes(end=Later(max(5.0, backoff(8)), fresh=True))
+async def _look(place: Workplace, row: OrderRow, order: Order, since: datetime) -> str | Changes:
+    finder = _finder(place.adapter, await _task(place, row, order))
+    if finder is not None:
+        found = await finder("order", row.placed_at - timedelta(minutes=5))
+        if found is not None and found.vendor_ref:
+            return found.vendor_ref
+        if utc_now() - since < timedelta(seconds=LOOK_FOR_SECONDS):
+            return Changes(end=Later(max(5.0, backoff(8)), fresh=True))
     detail = "a cancelled order may be in the POS, but was not found within an hour: look for it there"
     return Changes(
         order=OrderUpdate(id=row.id, version=row.version, attention=attention("may_be_in_pos", detail)),

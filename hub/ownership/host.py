@@ -9,9 +9,9 @@ from typing import Any
 import aiohttp
 import structlog
 
-from hub.calls import open_session
+from hub.calls import URGENT, open_session
 from hub.clock import monotonic
-from hub.contract import Providers
+from hub.contract import Lane, Providers
 from hub.database.pool import Database
 from hub.mailbox.changes import Changes
 from hub.mailbox.messages import enqueue
@@ -19,7 +19,7 @@ from hub.mailbox.retry import decide
 from hub.mailbox.store import PostgresMailbox
 from hub.ownership.handlers import handle
 from hub.ownership.owner import Desk, Owner
-from hub.ownership.workplace import Policies, Workplace, open_workplace
+from hub.ownership.workplace import Kept, Policies, Workplace, open_workplace
 from hub.reconcile.orders import first_reconcile
 from hub.vault import BodyVault, MasterKeys
 
@@ -30,9 +30,10 @@ REOPEN_SECONDS = 30.0
 
 
 class _Hosted:
-    def __init__(self, owner: Owner, store: PostgresMailbox) -> None:
-        self.owner, self.store = owner, store
+    def __init__(self, owner: Owner, store: PostgresMailbox, slug: str) -> None:
+        self.owner, self.store, self.slug = owner, store, slug
         self.place: Workplace | None = None
+        self.kept: Kept | None = None
         self.opened = -1e9
         self.task: asyncio.Task[None] | None = None
 
@@ -109,6 +110,7 @@ class Host:
             await enqueue(transaction, tenant, [first_reconcile(connection)])
 
         async def run(desk: Desk) -> Changes:
+            URGENT.set(desk.claim.lane <= Lane.ORDER)
             try:
                 return await handle(await self._place(hosted, tenant, connection), desk)
             except LookupError as error:
@@ -125,13 +127,15 @@ class Host:
             room=provider.facts.concurrency if provider is not None else 16,
             on_commit=lambda: self._on_commit(tenant),
         )
-        hosted = _Hosted(owner, store)
+        hosted = _Hosted(owner, store, slug)
         hosted.task = asyncio.create_task(owner.run(), name=connection)
         self._hosted[connection] = hosted
 
     async def _place(self, hosted: _Hosted, tenant: str, connection: str) -> Workplace:
         if hosted.place is None or monotonic() - hosted.opened > REOPEN_SECONDS:
             assert self._session is not None
+            if hosted.kept is None and (provider := self._providers.get(hosted.slug)) is not None:
+                hosted.kept = Kept(provider.facts)
             hosted.place = await open_workplace(
                 tenant=tenant,
                 connection=connection,
@@ -141,6 +145,7 @@ class Host:
                 bodies=self._bodies,
                 session=self._session,
                 policies=self._policies,
+                kept=hosted.kept,
             )
             hosted.opened = monotonic()
         return hosted.place

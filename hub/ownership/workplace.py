@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
 from hub.attempts import Effects
-from hub.calls import AppTokens, ConnectionTokens, VendorClient
+from hub.calls import AppTokens, ConnectionTokens, Limiter, Memory, VendorClient
 from hub.clock import monotonic
-from hub.contract import Facts, Misconfigured, Provider, Providers
+from hub.contract import Facts, Misconfigured, Place, Provider, Providers
 from hub.contract.capabilities import Adapter, Connected
 from hub.database.pool import Database
 from hub.mailbox.changes import OrderGuard
@@ -38,6 +39,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     at_deadline: str
     active: bool
     mappings: dict[str, str]
+    currency: str
+    timezone: str
 
 
 class ConnectionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,15 +61,18 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     reconcile_seconds: float = 60.0
     deadline_margin_seconds: float = 60.0
     sandbox_url: str = ""
+    public_url: str = ""
 
 
 _LINKS = """
 select l.id, l.location, l.pos_connection, l.pos_location_ref, p.provider as pos, l.delivery_connection, l.delivery_store_ref,
   d.provider as platform, l.accept, l.unmapped, l.at_deadline, l.active,
+  w.currency, w.timezone,
   coalesce((select jsonb_object_agg(m.channel_key, m.pos_product) from hub.mappings m where m.link = l.id), '{}') as mappings
 from hub.links l
 join hub.connections p on p.id = l.pos_connection
 join hub.connections d on d.id = l.delivery_connection
+join hub.locations w on w.id = l.location
 where l.pos_connection = $1 or l.delivery_connection = $1
 """
 
@@ -119,6 +125,11 @@ class Workplace:
                 return link
         return None
 
+    async def places(self) -> dict[str, Place]:
+        """What is known of the stores that this connection's active links name."""
+        mine = [link for link in await self.links() if link.active and link.delivery_connection == self.connection]
+        return {link.delivery_store_ref: Place(link.currency, link.timezone) for link in mine}
+
     async def menu(self, pos_connection: str, location_ref: str) -> tuple[int, Menu | None]:
         """Number and body of the newest menu of a POS location; (0, None) when none was read yet."""
         key = (pos_connection, location_ref)
@@ -165,12 +176,36 @@ def bases(facts: Facts, environment: str, sandbox_url: str) -> Mapping[str, str]
     if found is None:
         names = ", ".join(sorted(facts.environments))
         raise Misconfigured(f"{facts.slug} has no environment {environment!r}: choose one of {names}")
-    urls = {"api": found.api, "auth": found.base("auth")}
-    if any("{sandbox}" in url for url in urls.values()):
-        if not sandbox_url:
-            raise Misconfigured("the simulator environment needs HUB_SANDBOX_URL, which is unset in production")
-        urls = {name: url.replace("{sandbox}", sandbox_url.rstrip("/")) for name, url in urls.items()}
-    return urls
+    urls = {name: found.base(name) for name in ("api", "auth", "consent")}
+    return {name: _placed(url, sandbox_url) for name, url in urls.items()}
+
+
+def callbacks(facts: Facts, environment: str, sandbox_url: str) -> tuple[str, ...]:
+    """Hosts that addresses in the vendor's calls may name."""
+    found = facts.environments.get(environment)
+    host = urlsplit(sandbox_url).netloc
+    return tuple(name.replace("{sandbox}", host) for name in (found.callbacks if found else ()) if host or "{sandbox}" not in name)
+
+
+def _placed(url: str, sandbox_url: str) -> str:
+    if "{sandbox}" not in url:
+        return url
+    if not sandbox_url:
+        raise Misconfigured("the simulator environment needs HUB_SANDBOX_URL, which is unset in production")
+    return url.replace("{sandbox}", sandbox_url.rstrip("/"))
+
+
+def webhook_address(facts: Facts, connection: str, public_url: str) -> str:
+    """The address under which a vendor calls: the app's, or the connection's own."""
+    root = f"{public_url}/webhooks/{facts.slug}"
+    return root if facts.webhook is None or facts.webhook.level == "app" else f"{root}/{connection}"
+
+
+class Kept:
+    """What outlives the reopening of a connection: its limits' buckets and what its vendor's settings were."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.limiter, self.memory = Limiter(facts.limits), Memory()
 
 
 async def open_workplace(
@@ -183,6 +218,7 @@ async def open_workplace(
     bodies: BodyVault,
     session: aiohttp.ClientSession,
     policies: Policies,
+    kept: Kept | None = None,
 ) -> Workplace:
     """Read a connection and make its adapter; raises Misconfigured when its provider or environment is not there."""
     async with database.tenant(tenant) as transaction:
@@ -202,16 +238,23 @@ async def open_workplace(
             raise Misconfigured(f"connection {connection} has no provider app: the operator adds one for {facts.name}")
         tokens: AppTokens | ConnectionTokens = AppTokens(database, master, row.provider_app)
     else:
-        tokens = ConnectionTokens(database, master, tenant, connection)
+        tokens = ConnectionTokens(database, master, tenant, connection, row.provider_app)
+    kept = kept or Kept(facts)
     client = VendorClient(
         slug=facts.slug,
         session=session,
         bases=bases(facts, row.environment, policies.sandbox_url),
         auth=provider.auth(facts),
         tokens=tokens,
+        callbacks=callbacks(facts, row.environment, policies.sandbox_url),
+        limiter=kept.limiter,
+        memory=kept.memory,
     )
     settings = {name: field.default for name, field in facts.settings.items()} | row.settings
-    adapter = provider.adapter(facts, Connected(connection, row.environment, settings), client)
+    known = (await ConnectionTokens(database, master, tenant, connection, row.provider_app).read()).credentials
+    details = {name: known[name] for name, field in facts.credentials.items() if not field.secret and name in known}
+    address = webhook_address(facts, connection, policies.public_url)
+    adapter = provider.adapter(facts, Connected(connection, row.environment, settings, address, details), client)
     client.use_failures(adapter.failure)
     return Workplace(
         tenant=tenant,

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from hub.clock import utc_now
-from hub.contract import Lane, OrderIntake, OrderTarget, PlatformOrder
+from hub.contract import Lane, OrderList, OrderSearch, PlatformOrder, PosOrder
 from hub.ids import is_id, new_id
 from hub.mailbox.changes import Changes, Later, NewEvent
 from hub.mailbox.claims import Claim
@@ -36,12 +36,12 @@ async def reconcile(place: Workplace, desk: Desk) -> Changes:
     """Find what no webhook told."""
     claim = desk.claim
     end = Later(place.policies.reconcile_seconds, fresh=True) if claim.dedupe_key == PERIODIC else Changes().end
-    if isinstance(place.adapter, OrderIntake):
-        messages = await _platform(place, place.adapter, claim)
-    elif isinstance(place.adapter, OrderTarget):
+    if place.facts.kind == "pos" and isinstance(place.adapter, OrderSearch):
         messages = await _pos(place, place.adapter, claim)
+    elif place.facts.kind == "delivery" and isinstance(place.adapter, OrderList):
+        messages = await _platform(place, place.adapter, claim)
     else:
-        return Changes()
+        return Changes()  # nothing to ask: only the vendor's own calls tell
     events: tuple[NewEvent, ...] = ()
     if messages:
         event = NewEvent(
@@ -66,7 +66,7 @@ def _found(place: Workplace, kind: str, key: str, what: str, lane: Lane) -> NewM
     )
 
 
-async def _platform(place: Workplace, adapter: OrderIntake, claim: Claim) -> list[NewMessage]:
+async def _platform(place: Workplace, adapter: OrderList, claim: Claim) -> list[NewMessage]:
     listed: dict[str, PlatformOrder] = {}
     for link in await place.links():
         if link.active and link.delivery_connection == place.connection:
@@ -100,23 +100,35 @@ async def _platform(place: Workplace, adapter: OrderIntake, claim: Claim) -> lis
     return messages
 
 
-async def _pos(place: Workplace, adapter: OrderTarget, claim: Claim) -> list[NewMessage]:
+async def _pos(place: Workplace, adapter: OrderSearch, claim: Claim) -> list[NewMessage]:
+    """What staff did that no call told, and orders that are gone from the POS although it had taken them."""
+    seen: dict[str, PosOrder] = {}
+    for location_ref in sorted({link.pos_location_ref for link in await place.links() if link.pos_connection == place.connection}):
+        for order in await adapter.open_orders(location_ref, utc_now() - POS_WINDOW):
+            if is_id("ord", order.reference):
+                seen[order.pos_order_id] = order
+    async with place.database.tenant(place.tenant) as transaction:
+        rows = await transaction.fetch(
+            "select pos_order_id, state, decision, version, updated_at, placed_at from hub.orders where pos_connection = $1"
+            " and pos_order_id is not null"
+            " and (pos_order_id = any($2) or state not in ('completed', 'cancelled', 'rejected', 'failed'))",
+            place.connection,
+            list(seen),
+        )
+    now = utc_now()
     messages = []
-    locations = {link.pos_location_ref for link in await place.links() if link.pos_connection == place.connection}
-    for location_ref in sorted(locations):
-        seen = await adapter.open_orders(location_ref, utc_now() - POS_WINDOW)
-        ours = {order.pos_order_id: order for order in seen if is_id("ord", order.reference)}
-        async with place.database.tenant(place.tenant) as transaction:
-            rows = await transaction.fetch(
-                "select pos_order_id, state, updated_at from hub.orders where pos_connection = $1 and pos_order_id = any($2)",
-                place.connection,
-                list(ours),
-            )
-        settled = utc_now() - timedelta(seconds=SETTLED_SECONDS)
-        for row in rows:
-            order = ours[row["pos_order_id"]]
-            state = OrderState(row["state"])
-            same = order.state is state or order.state in (OrderState.RECEIVED, OrderState.ACCEPTED)
-            if not same and state not in OVER and row["updated_at"] < settled:
-                messages.append(_found(place, "pos_order.changed", order.pos_order_id, f"changed/{order.version}", Lane.STATUS))
+    for row in rows:
+        state = OrderState(row["state"])
+        if state in OVER or row["updated_at"] > now - timedelta(seconds=SETTLED_SECONDS):
+            continue
+        there = seen.get(row["pos_order_id"])
+        if there is None:
+            # The list may show open orders only: the order itself is asked for, and alerts when it is gone.
+            if row["placed_at"] > now - POS_WINDOW:
+                messages.append(_found(place, "pos_order.changed", row["pos_order_id"], f"missed/{row['version']}", Lane.STATUS))
+            continue
+        queued = row["decision"] == "queued" and there.state is not OrderState.RECEIVED
+        same = there.state is state or there.state in (OrderState.RECEIVED, OrderState.ACCEPTED)
+        if queued or not same:
+            messages.append(_found(place, "pos_order.changed", there.pos_order_id, f"changed/{there.version}", Lane.STATUS))
     return messages

@@ -113,7 +113,7 @@ class HostilePos:
         order = found.orders[0]
         return Done(order.id, {"total": order.total, "currency": order.currency})
 
-    async def order(self, pos_order_id: str) -> PosOrder:
+    async def order(self, pos_order_id: str, notice: bytes = b"") -> PosOrder:
         """One order."""
         order: _Order = decode((await self._read(f"/orders/{pos_order_id}", "get_order")).body, _Order)
         return _pos_order(order)
@@ -155,7 +155,7 @@ def hostile_provider(*, visibility_lag: float = 0.3) -> Provider:
             "lookup": {"title": "Whether orders can be looked up by reference", "default": True},
             "timeout_ms": {"title": "Milliseconds until a call is given up", "default": 500},
         },
-        "capabilities": ["order_target", "menu_source", "stores"],
+        "capabilities": ["order_cancel", "order_search", "order_target", "menu_source", "stores"],
         "order_states": ["accepted", "cancelled"],
         "money_unit": "minor units",
         "idempotency": "lookup",

@@ -30,7 +30,6 @@ from hub.contract import (
     SubmitTask,
     Submitted,
 )
-from hub.contract.capabilities import MenuSource, OrderTarget, Stores
 from hub.model import OrderState, Payment, Tip
 from tests.unit.adapters.sales import FakeHttp, answered, sold, usd
 
@@ -56,15 +55,6 @@ def told(**more: Any) -> dict[str, Any]:
     """An order as Square tells it."""
     given = {"id": "SQ1", "location_id": "LOC", "reference_id": "ord_1", "version": 4, "total_money": {"amount": 2500, "currency": "USD"}}
     return {**given, **more}
-
-
-def test_it_has_what_its_facts_say() -> None:
-    """The class implements the capabilities that provider.toml names."""
-    adapter = square()[0]
-    assert set(PROVIDER.facts.capabilities) == {"ingress", "order_target", "menu_source", "stores"}
-    assert isinstance(adapter, OrderTarget)
-    assert isinstance(adapter, MenuSource)
-    assert isinstance(adapter, Stores)
 
 
 async def test_submit_is_an_order_and_a_payment() -> None:

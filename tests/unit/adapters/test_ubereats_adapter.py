@@ -22,7 +22,6 @@ from hub.contract import (
     Repeat,
     Token,
 )
-from hub.contract.capabilities import MenuSink, OrderIntake, Stores
 from hub.model import OrderState
 from tests.unit.adapters.baskets import SAMPLE, sample
 from tests.unit.adapters.sales import FakeHttp, answered
@@ -40,15 +39,6 @@ def uber(*answers: Any) -> tuple[UberEats, FakeHttp]:
 def task(**more: Any) -> DecisionTask:
     """A decision about an order."""
     return DecisionTask("ord_1", ORDER, "store-1", **more)
-
-
-def test_it_has_what_its_facts_say() -> None:
-    """The class implements the capabilities that provider.toml names."""
-    adapter = uber()[0]
-    assert set(PROVIDER.facts.capabilities) == {"ingress", "order_intake", "menu_sink", "stores"}
-    assert isinstance(adapter, OrderIntake)
-    assert isinstance(adapter, MenuSink)
-    assert isinstance(adapter, Stores)
 
 
 async def test_an_order_is_fetched_with_all_its_parts() -> None:
