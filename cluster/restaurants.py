@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from cluster.pairs import ZONES, Pair, every_pair, make_store, register_app, register_connection
 from cluster.sandbox_process import call
-from hub.contract import InstalledProviders
+from hub.contract import Facts, InstalledProviders
 from hub.database.pool import Database
 from hub.settings import Settings
 from hub.tenancy import create_provider_app, create_tenant, create_user
@@ -83,9 +84,12 @@ async def _people(settings: Settings, vendors: dict[str, Any], run: str) -> tupl
         providers = InstalledProviders()
         for slug, vendor in vendors.items():
             provider = providers.get(slug)
-            if provider is None or provider.facts.auth.owner != "app":
+            if provider is None:
                 continue
-            fields = {name: value for name, value in vendor["credentials"].items() if name in provider.facts.credentials}
+            held = {name for name, field in provider.facts.credentials.items() if field.of == "app"}
+            if not held:
+                continue
+            fields = {name: value for name, value in vendor["credentials"].items() if name in held}
             apps[slug] = await create_provider_app(
                 database,
                 settings.open_master_keys(),
@@ -100,8 +104,8 @@ async def _people(settings: Settings, vendors: dict[str, Any], run: str) -> tupl
         await database.close()
 
 
-def open_restaurants(settings: Settings, sandbox: str) -> Restaurants:
-    """Make both restaurants, link every POS of the sandbox with every platform, publish menus, and wait until orders can come."""
+def open_restaurants(settings: Settings, sandbox: str, dealt: list[list[Pair]] | None = None) -> Restaurants:
+    """Make both restaurants with the pairs dealt to each (None: every POS with every platform), publish menus, and wait for them."""
     root = f"http://{settings.host}:{settings.port}"
     vendors = call(sandbox, "GET", "/_control")
     run = secrets.token_hex(3)
@@ -109,88 +113,74 @@ def open_restaurants(settings: Settings, sandbox: str) -> Restaurants:
     tokens = {found.tenant: login(root, found) for found in logins}
     operator_door = Door(root, login(root, operator))
     links: list[DemoLink] = []
-    for number, found in enumerate(logins):
-        links += _restaurant(Door(root, tokens[found.tenant]), operator_door, found.tenant, number, vendors, apps, sandbox)
-    for slug, vendor in vendors.items():
-        if vendor["kind"] == "delivery":
-            call(sandbox, "POST", f"/_control/{slug}/webhooks", {"url": f"{settings.registered_url}/webhooks/{slug}"})
+    for number, (found, pairs) in enumerate(zip(logins, dealt or every_pair(vendors, len(logins)), strict=True)):
+        opening = _Opening(Door(root, tokens[found.tenant]), operator_door, found.tenant, number, vendors, apps, sandbox)
+        links += [opening.link(pos, platform) for pos, platform in pairs]
+    for slug in vendors:
+        register_app(sandbox, _facts(slug), f"{settings.registered_url}/webhooks/{slug}")
     for tenant, token in tokens.items():
         _publish(Door(root, token), [link for link in links if link.tenant == tenant])
     people = (*logins, msgspec.structs.replace(operator, tenant=logins[0].tenant))
     return Restaurants(people, tuple(links), tokens)
 
 
-def _connection(door: Door, slug: str, vendor: dict[str, Any], apps: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:
+def _facts(slug: str) -> Facts:
     provider = InstalledProviders().get(slug)
-    assert provider is not None
-    facts = provider.facts
-    own = {
-        name: vendor["credentials"][name]
-        for name, field in facts.credentials.items()
-        if field.of == "connection" and name in vendor["credentials"]
-    }
-    body: dict[str, Any] = {"provider": slug, "name": f"{facts.name} demo", "credentials": own, "environment": "simulator"}
-    if slug in apps:
-        body["provider_app"] = apps[slug]
-    made: dict[str, Any] = door("POST", "/connections", {**body, **settings})
-    return made
+    if provider is None:
+        raise RuntimeError(f"the simulated vendor {slug} has no installed adapter")
+    return provider.facts
 
 
-def _restaurant(
-    door: Door,
-    operator: Door,
-    tenant: str,
-    number: int,
-    vendors: dict[str, Any],
-    apps: dict[str, str],
-    sandbox: str,
-) -> list[DemoLink]:
-    poses = {slug: vendor for slug, vendor in vendors.items() if vendor["kind"] == "pos"}
-    platforms = {slug: vendor for slug, vendor in vendors.items() if vendor["kind"] == "delivery"}
-    made: dict[str, dict[str, Any]] = {}
-    links = []
-    for pos, pos_vendor in poses.items():
-        for platform, platform_vendor in platforms.items():
-            place, store = pos_vendor["stores"][number], platform_vendor["stores"][number]
-            for slug, vendor in ((pos, pos_vendor), (platform, platform_vendor)):
-                if slug not in made:
-                    made[slug] = _connection(door, slug, vendor, apps, {})
-                    if vendor["kind"] == "pos":
-                        _pos_webhooks(door, sandbox, slug, made[slug])
-            location = door(
-                "POST",
-                "/locations",
-                {
-                    "name": f"{NAMES[number]} {place['name']}",
-                    "timezone": place.get("timezone", "America/New_York"),
-                    "currency": place.get("currency", "USD"),
-                },
-            )
-            link = door(
-                "POST",
-                "/links",
-                {
-                    "location": location["id"],
-                    "pos": {"connection": made[pos]["id"], "location_ref": place["ref"]},
-                    "delivery": {"connection": made[platform]["id"], "store_ref": store["ref"]},
-                },
-            )
-            claim = door("POST", "/store-claims", {"connection": made[platform]["id"], "store_ref": store["ref"]})
-            operator("POST", f"/store-claims/{claim['id']}/approve")
-            ends = (made[pos]["id"], place["ref"], platform, made[platform]["id"], store["ref"])
-            links.append(DemoLink(link["id"], tenant, pos, *ends))
-    return links
+class _Opening:
+    """One tenant's connections, made when first needed, and its links."""
 
+    def __init__(
+        self, door: Door, operator: Door, tenant: str, number: int, vendors: dict[str, Any], apps: dict[str, str], sandbox: str
+    ) -> None:
+        self._door, self._operator, self._tenant, self._number = door, operator, tenant, number
+        self._vendors, self._apps, self._sandbox = vendors, apps, sandbox
+        self._made: dict[str, str] = {}
+        self._claimed: set[tuple[str, str]] = set()
 
-def _pos_webhooks(door: Door, sandbox: str, slug: str, connection: dict[str, Any]) -> None:
-    provider = InstalledProviders().get(slug)
-    if provider is None or provider.facts.webhook is None or not connection.get("webhook_url"):
-        return
-    wanted = {"url": connection["webhook_url"], "events": list(provider.facts.webhook.events) or None}
-    secret = call(sandbox, "POST", f"/_control/{slug}/webhooks", {k: v for k, v in wanted.items() if v})["secret"]
-    known = call(sandbox, "GET", "/_control")[slug]["credentials"]
-    own = {name: known[name] for name, field in provider.facts.credentials.items() if field.of == "connection" and name in known}
-    door("PATCH", f"/connections/{connection['id']}", {"credentials": {**own, provider.facts.webhook.secret: secret}})
+    def link(self, pos: str, platform: str) -> DemoLink:
+        """Link the POS's own location of this tenant with a new store of the platform that sells in its currency."""
+        place = self._vendors[pos]["stores"][self._number]
+        currency = place["currency"]
+        name = f"{NAMES[self._number]}, {place['name']}"
+        key = f"{pos}-{self._number + 1}"
+        store = make_store(self._sandbox, platform, self._vendors[platform], name=name, key=key, currency=currency)
+        ends = (self._connection(pos), self._connection(platform))
+        where = {"name": f"{name} ({pos}, {platform})", "timezone": ZONES.get(currency, "UTC"), "currency": currency}
+        location = self._door("POST", "/locations", where)
+        sides = {"pos": {"connection": ends[0], "location_ref": place["ref"]}, "delivery": {"connection": ends[1], "store_ref": store}}
+        link = self._door("POST", "/links", {"location": location["id"], **sides})
+        self._claim(pos, ends[0], place["ref"])
+        self._claim(platform, ends[1], store)
+        return DemoLink(link["id"], self._tenant, pos, ends[0], place["ref"], platform, ends[1], store)
+
+    def _connection(self, slug: str) -> str:
+        if slug in self._made:
+            return self._made[slug]
+        facts, known = _facts(slug), self._vendors[slug]["credentials"]
+        own = {name: known[name] for name, field in facts.credentials.items() if field.of == "connection" and known.get(name)}
+        body: dict[str, Any] = {"provider": slug, "name": f"{facts.name} demo", "credentials": own, "environment": "simulator"}
+        body["settings"] = facts.environments["simulator"].settings
+        if slug in self._apps:
+            body["provider_app"] = self._apps[slug]
+        made = self._door("POST", "/connections", body)
+        more = register_connection(self._sandbox, facts, made["webhook_url"]) if made["webhook_url"] else {}
+        if more:
+            self._door("PATCH", f"/connections/{made['id']}", {"credentials": {**own, **more}})
+        self._made[slug] = str(made["id"])
+        return self._made[slug]
+
+    def _claim(self, slug: str, connection: str, ref: str) -> None:
+        webhook = _facts(slug).webhook
+        if webhook is None or webhook.level != "app" or (connection, ref) in self._claimed:
+            return
+        claim = self._door("POST", "/store-claims", {"connection": connection, "store_ref": ref})
+        self._operator("POST", f"/store-claims/{claim['id']}/approve")
+        self._claimed.add((connection, ref))
 
 
 def _publish(door: Door, links: list[DemoLink], seconds: float = 40) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from cluster.embedded import remove_data
+from cluster.pairs import Pair
 from cluster.ray_cluster import remove_ray_data
 from cluster.restaurants import Restaurants, open_restaurants
 from cluster.run_file import RunFile
@@ -30,8 +31,8 @@ class Bench(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def bench_hub(settings: Settings, say: Say) -> Iterator[Bench]:
-    """Bring a hub up for the length of a block, in a home that goes with it."""
+def bench_hub(settings: Settings, say: Say, pair: Pair = ("square", "ubereats")) -> Iterator[Bench]:
+    """Bring a hub up for the length of a block, in a home that goes with it; both restaurants link this pair."""
     with tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
         run = RunFile(home)
@@ -42,7 +43,7 @@ def bench_hub(settings: Settings, say: Say) -> Iterator[Bench]:
         try:
             running = up(settings.replace(sandbox_url=sandbox), say)
             try:
-                yield Bench(running, sandbox, open_restaurants(running.settings, sandbox))
+                yield Bench(running, sandbox, open_restaurants(running.settings, sandbox, [[pair]] * 2))
             finally:
                 down(running)
         finally:

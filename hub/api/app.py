@@ -12,10 +12,12 @@ from hub.api.alerts import Alerts
 from hub.api.auth import Auth
 from hub.api.claims import StoreClaims
 from hub.api.connections import Connections
+from hub.api.consent import Consents
 from hub.api.context import ApiContext
 from hub.api.correlation import Correlated
 from hub.api.docs import ROOT, openapi
 from hub.api.events import Events
+from hub.api.extras import Extras
 from hub.api.guard import Bearer
 from hub.api.messages import Mailboxes
 from hub.api.operators import ApiKeys, Audit, ProviderApps, Tenants, Users
@@ -26,7 +28,7 @@ from hub.api.providers import Providers
 
 CONTROLLERS: list[Any] = [
     Auth, Tenants, Users, ApiKeys, Audit, ProviderApps, Providers, Connections, Mailboxes, Locations, Links, Mappings,
-    StoreClaims, Orders, Events, Alerts,
+    StoreClaims, Consents, Extras, Orders, Events, Alerts,
 ]  # fmt: skip
 
 

@@ -88,7 +88,7 @@ class Tried(msgspec.Struct, frozen=True):
 class Sync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to read anew. On a delivery connection `menu` publishes the POS's menu to its linked stores."""
 
-    resource: Literal["menu", "orders", "stores"]
+    resource: Literal["menu", "orders", "stock", "stores"]
 
 
 class Queued(msgspec.Struct, frozen=True):
@@ -263,7 +263,7 @@ class Connections(Controller):
 
     @post("/{connection_id:str}/sync", status_code=202, guards=[staff])
     async def sync(self, request: ApiRequest, connection_id: FromPath[str], data: JSONBody[Sync]) -> Response[Queued]:
-        """Read menus, orders or stores anew from the vendor."""
+        """Read menus, orders, stock or stores anew from the vendor."""
         who = request.user
 
         async def effect(transaction: Transaction) -> Written:

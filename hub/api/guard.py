@@ -25,24 +25,25 @@ class Bearer(AbstractAuthenticationMiddleware):
         return AuthenticationResult(user=principal, auth=None)
 
 
-def _needs(connection: Caller, role: str) -> None:
+def needs(connection: Caller, role: str) -> None:
+    """Let this role and those above it through; raises a 403 Problem."""
     if not at_least(connection.user.role, role):
         raise Problem(403, f"this needs the role {role} or higher; yours is {connection.user.role}")
 
 
 def staff(connection: Caller, _: BaseRouteHandler) -> None:
     """Let staff and above through."""
-    _needs(connection, "staff")
+    needs(connection, "staff")
 
 
 def manager(connection: Caller, _: BaseRouteHandler) -> None:
     """Let managers and owners through."""
-    _needs(connection, "manager")
+    needs(connection, "manager")
 
 
 def owner(connection: Caller, _: BaseRouteHandler) -> None:
     """Let owners through."""
-    _needs(connection, "owner")
+    needs(connection, "owner")
 
 
 def operator(connection: Caller, _: BaseRouteHandler) -> None:

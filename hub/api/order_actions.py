@@ -1,31 +1,48 @@
 """What a person may ask of an order, from which states, and the message that has it done."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from hub.api.correlation import correlation
 from hub.api.messages import MESSAGES
+from hub.api.order_view import opened
+from hub.api.order_words import Amend, Delay, Reason, Said, check_quantities
 from hub.api.problems import Problem
-from hub.contract import Lane
+from hub.contract import Lane, Providers
 from hub.database.pool import Transaction
+from hub.ids import new_id
 from hub.mailbox.messages import NewMessage, enqueue
 from hub.model import FINAL, OrderState
 from hub.orders.intake import submit_message
 from hub.tenancy.sql import event
-from hub.vault import DataKey
+from hub.vault import DataKey, MasterKeys
 
 _S = OrderState
 
 LEGAL: dict[str, frozenset[OrderState]] = {
     "accept": frozenset({_S.RECEIVED}),
     "reject": frozenset({_S.RECEIVED}),
+    "preparing": frozenset({_S.ACCEPTED}),
     "ready": frozenset({_S.ACCEPTED, _S.PREPARING}),
+    "picked_up": frozenset({_S.ACCEPTED, _S.PREPARING, _S.READY}),
+    "delay": frozenset({_S.ACCEPTED, _S.PREPARING}),
+    "amend": frozenset({_S.ACCEPTED, _S.PREPARING}),
     "cancel": frozenset({_S.ACCEPTED, _S.PREPARING, _S.READY, _S.PICKED_UP}),
     "resubmit": frozenset(state for state in OrderState if state not in FINAL),
 }
 """From which states each action may start; a received order is rejected, not cancelled."""
 
+NEEDS: dict[str, tuple[str, str]] = {
+    "preparing": ("preparing", "does not want to know when cooking starts"),
+    "picked_up": ("picked_up", "does not want to know when the food left"),
+    "delay": ("delay", "takes no later time for an accepted order"),
+    "amend": ("order_amend", "lets no lines be taken out of an accepted order"),
+}
+"""The capability that an action needs of the order's platform, and what it means to lack it."""
+
+_LANES = {"preparing": Lane.STATUS, "ready": Lane.STATUS, "picked_up": Lane.STATUS, "delay": Lane.ORDER, "amend": Lane.ORDER}
 _PERHAPS_THERE = frozenset({"unknown", "queued"})
 
 
@@ -41,11 +58,37 @@ def check(action: str, row: Any) -> None:
         raise Problem(409, f"the order is {state.value} and in the POS already, as {row['pos_order_id']}", state=state.value)
 
 
-class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why: a key of the provider's `reject_reasons` or `cancel_reasons`, and words for the platform."""
+@dataclass(frozen=True)
+class Doing:
+    """Who acts, in which transaction, and what deciding takes."""
 
-    reason: str = "other"
-    detail: str = ""
+    transaction: Transaction
+    sql: Any
+    providers: Providers
+    master: MasterKeys
+    day_key: DataKey
+    actor: str
+
+
+def _check_platform(doing: Doing, row: Any, action: str) -> None:
+    """Raise a 409 Problem where the order's platform has no such word."""
+    if action not in NEEDS:
+        return
+    capability, lack = NEEDS[action]
+    found = doing.providers.get(row["platform"])
+    if found is None:
+        raise Problem(409, f"the provider {row['platform']!r} is not installed", state=row["state"])
+    if capability not in found.facts.capabilities:
+        raise Problem(409, f"{found.facts.name} {lack}", state=row["state"])
+
+
+def _check_words(doing: Doing, row: Any, said: Said) -> None:
+    """Raise what is wrong with an amendment's lines."""
+    if isinstance(said, Amend):
+        order = opened(doing.master, row)
+        if order is None:
+            raise Problem(409, "the order's consumer was erased, and its lines with it", state=row["state"])
+        check_quantities(said, order)
 
 
 def _to_platform(row: Any, kind: str, why: str, lane: Lane) -> NewMessage:
@@ -60,14 +103,15 @@ def _to_platform(row: Any, kind: str, why: str, lane: Lane) -> NewMessage:
     )
 
 
-async def perform(
-    transaction: Transaction, sql: Any, row: Any, action: str, reason: Reason | None, *, day_key: DataKey, actor: str
-) -> list[str]:
+async def perform(doing: Doing, row: Any, action: str, said: Said) -> list[str]:
     """Decide on a locked order and put the message that does it into a mailbox; returns the connections to wake.
 
-    The order's version is compared and set, so that an owner who was deciding at the same time decides anew.
+    The order's version is compared and set, so that an owner who was deciding at the same time decides anew. Raises Problem, Invalid.
     """
     check(action, row)
+    _check_platform(doing, row, action)
+    _check_words(doing, row, said)
+    transaction, sql = doing.transaction, doing.sql
     tenant, superseded = row["tenant_id"], None
     match action:
         case "accept":
@@ -83,8 +127,11 @@ async def perform(
             message = _to_platform(row, "reject", f"manual/{version}", Lane.CANCEL)
             if row["decision"] != "reject":
                 await _decide(transaction, sql.decide, row, "reject")
-        case "ready":
-            message = _to_platform(row, "ready", f"manual/{row['version']}", Lane.STATUS)
+        case "preparing" | "ready" | "picked_up":
+            message = _to_platform(row, action, f"manual/{row['version']}", _LANES[action])
+        case "delay" | "amend":
+            # These leave the order's version as it is: each time they are asked for is a fact of its own.
+            message = _to_platform(row, action, f"manual/{new_id('evt')}", _LANES[action])
         case "cancel":
             message = _to_platform(row, "cancel", f"manual/{row['version']}", Lane.CANCEL)
         case _:
@@ -92,8 +139,8 @@ async def perform(
             await _decide(transaction, sql.regenerate, row, decision)
             message = submit_message(row["id"], row["pos_connection"], row["generation"] + 1, row["correlation"])
             superseded = message
-    if reason is not None:
-        body = day_key.seal(msgspec.json.encode(reason), tenant, "messages", message.connection, message.dedupe_key)
+    if said is not None:
+        body = doing.day_key.seal(msgspec.json.encode(said), tenant, "messages", message.connection, message.dedupe_key)
         message = msgspec.structs.replace(message, body=body)
     skipped = []
     if superseded is not None:
@@ -103,14 +150,19 @@ async def perform(
             connection=message.connection,
             subject=message.subject,
             kind=message.kind,
-            by=actor,
+            by=doing.actor,
             why=f"superseded by {action}",
         )
         if action == "accept" and skipped:
             message = msgspec.structs.replace(message, dedupe_key=f"{message.dedupe_key}/again/{row['version']}")
-    data = {"step": f"{action}_requested", "by": actor, "platform_order_id": row["platform_order_id"]}
-    if reason is not None:
-        data["reason"] = reason.reason
+    data = {"step": f"{action}_requested", "by": doing.actor, "platform_order_id": row["platform_order_id"]}
+    match said:
+        case Delay():
+            data["ready_at"] = said.ready_at.isoformat() if said.ready_at else ""
+        case Amend():
+            data |= {"reason": said.reason, "lines": sorted(said.quantities)}
+        case Reason():
+            data["reason"] = said.reason
     await event(transaction, tenant, "order.updated", row["id"], data, location=row["location"], correlation=correlation())
     woken = await enqueue(transaction, tenant, [message])
     return [*woken, message.connection]

@@ -56,7 +56,8 @@ _COLUMNS = (
 _BODY = ("lines", "customer", "note", "fulfilment", "charges", "tips", "discounts", "taxes", "payments")
 
 
-def _open(master: MasterKeys, row: Any) -> Order | None:
+def opened(master: MasterKeys, row: Any) -> Order | None:
+    """The order of a row joined with its consumer's key; None when the consumer was erased."""
     try:
         key = consumer_key(master, row["tenant_id"], row["consumer"], row["sealed_key"])
         return open_order(key, row["tenant_id"], row["id"], row["body"])
@@ -66,7 +67,7 @@ def _open(master: MasterKeys, row: Any) -> Order | None:
 
 def order_view(master: MasterKeys, row: Any) -> OrderView:
     """Show a row of orders joined with its consumer's key."""
-    body = _open(master, row)
+    body = opened(master, row)
     fields: dict[str, Any] = {name: row[name] for name in _COLUMNS}
     if body is not None:
         fields |= {name: getattr(body, name) for name in _BODY}

@@ -11,8 +11,8 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from hub.api import order_actions
 from hub.api.correlation import correlation
 from hub.api.guard import staff
-from hub.api.order_actions import Reason
 from hub.api.order_view import OrderView, order_view
+from hub.api.order_words import Amend, Delay, Reason, Said, checked
 from hub.api.pages import Cursor, Limit, Page, decode, page
 from hub.api.problems import bad_query
 from hub.api.writes import ApiRequest, Written, context_of, write
@@ -21,7 +21,6 @@ from hub.database.pool import Transaction
 from hub.database.queries import load_queries
 from hub.model import OrderState
 from hub.tenancy import Unknown
-from hub.tenancy.errors import Invalid
 
 SQL: Any = load_queries(Path(__file__).with_name("orders.sql"))
 
@@ -134,10 +133,30 @@ class Orders(Controller):
         """Refuse a received order."""
         return await self._act(request, order_id, "reject", data or Reason())
 
+    @post("/{order_id:str}/preparing", status_code=202, guards=[staff])
+    async def preparing(self, request: ApiRequest, order_id: FromPath[str]) -> Response[OrderAnswer]:
+        """Tell the platform that the kitchen has begun; 409 where it does not want to know."""
+        return await self._act(request, order_id, "preparing")
+
     @post("/{order_id:str}/ready", status_code=202, guards=[staff])
     async def ready(self, request: ApiRequest, order_id: FromPath[str]) -> Response[OrderAnswer]:
         """Tell the platform that the food is ready."""
         return await self._act(request, order_id, "ready")
+
+    @post("/{order_id:str}/picked_up", status_code=202, guards=[staff])
+    async def picked_up(self, request: ApiRequest, order_id: FromPath[str]) -> Response[OrderAnswer]:
+        """Tell the platform that the food left; 409 where it does not want to know."""
+        return await self._act(request, order_id, "picked_up")
+
+    @post("/{order_id:str}/delay", status_code=202, guards=[staff])
+    async def delay(self, request: ApiRequest, order_id: FromPath[str], data: JSONBody[Delay]) -> Response[OrderAnswer]:
+        """Tell the platform a later time for an accepted order: `ready_at`, or `minutes` from now."""
+        return await self._act(request, order_id, "delay", data)
+
+    @post("/{order_id:str}/amend", status_code=202, guards=[staff])
+    async def amend(self, request: ApiRequest, order_id: FromPath[str], data: JSONBody[Amend]) -> Response[OrderAnswer]:
+        """Take lines out of an accepted order, or reduce them, at the platform; at the POS its staff does it."""
+        return await self._act(request, order_id, "amend", data)
 
     @post("/{order_id:str}/cancel", status_code=202, guards=[staff])
     async def cancel(self, request: ApiRequest, order_id: FromPath[str], data: JSONBody[Reason | None] = None) -> Response[OrderAnswer]:
@@ -150,17 +169,17 @@ class Orders(Controller):
         return await self._act(request, order_id, "resubmit")
 
     @staticmethod
-    async def _act(request: ApiRequest, order_id: str, action: str, reason: Reason | None = None) -> Response[OrderAnswer]:
+    async def _act(request: ApiRequest, order_id: str, action: str, given: Said = None) -> Response[OrderAnswer]:
         context, who = context_of(request), request.user
-        if reason is not None and (len(reason.reason) > 100 or len(reason.detail) > 500):
-            raise Invalid(("/detail", "a reason has at most 100 and its detail at most 500 characters"))
+        said = checked(given) if given is not None else None
         day_key = await context.bodies.key(who.tenant)
 
         async def effect(transaction: Transaction) -> Written:
             row = await SQL.lock_order(transaction, id=order_id)
             if row is None:
                 raise Unknown(f"order {order_id}")
-            wake = await order_actions.perform(transaction, SQL, row, action, reason, day_key=day_key, actor=who.user)
+            doing = order_actions.Doing(transaction, SQL, context.providers, context.master, day_key, who.user)
+            wake = await order_actions.perform(doing, row, action, said)
             await record(transaction, who.tenant, who.user, f"order.{action}", order_id, correlation=correlation())
             fresh = await SQL.order(transaction, id=order_id)
             return Written(OrderAnswer(order_view(context.master, fresh)), wake)

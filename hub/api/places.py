@@ -1,5 +1,6 @@
 """/locations, /links and /mappings."""
 
+import asyncio
 from datetime import datetime
 from typing import Any, Literal
 
@@ -7,16 +8,21 @@ import msgspec
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from hub.api.context import ApiContext
 from hub.api.correlation import correlation
 from hub.api.guard import manager
 from hub.api.pages import Cursor, Limit, Page, after, by_id, page
 from hub.api.problems import not_found
 from hub.api.writes import ApiRequest, Written, context_of, write
+from hub.contract import VendorError
 from hub.database.pool import Transaction
 from hub.tenancy import Unknown, create_link, create_location
 from hub.tenancy.errors import Invalid
 from hub.tenancy.places import REFERENCE, change_location, tell_link
 from hub.tenancy.sql import PLACES
+
+LISTED_WITHIN = 6.0
+"""Seconds that a vendor is given to list its stores while a link is made."""
 
 
 class NewLocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,6 +130,21 @@ async def _read(query: Any, transaction: Transaction, what: str, identifier: str
     return row
 
 
+async def _currencies(context: ApiContext, tenant: str, sides: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """What the vendors say their stores sell in. A vendor that does not answer in time is looked at when its owner lists its stores."""
+    found: dict[tuple[str, str], str] = {}
+    if context.lister is None:
+        return found
+    for connection, reference in sorted(sides):
+        try:
+            async with asyncio.timeout(LISTED_WITHIN):
+                stores = await context.lister(tenant, connection)
+        except (VendorError, LookupError, OSError, TimeoutError):
+            continue
+        found |= {(connection, store.ref): store.currency for store in stores if store.ref == reference and store.currency}
+    return found
+
+
 class Locations(Controller):
     """The tenant's restaurants."""
 
@@ -204,6 +225,8 @@ class Links(Controller):
     async def make(self, request: ApiRequest, data: JSONBody[NewLink]) -> Response[LinkView]:
         """Link a POS location with a delivery store. Ids that are not yours are 404, currencies that differ 422."""
         context, who = context_of(request), request.user
+        sides = {(data.pos.connection, data.pos.location_ref), (data.delivery.connection, data.delivery.store_ref)}
+        listed = await _currencies(context, who.tenant, sides)
 
         async def effect(transaction: Transaction) -> Written:
             made = await create_link(
@@ -219,6 +242,7 @@ class Links(Controller):
                 accept=data.accept,
                 unmapped=data.unmapped,
                 at_deadline=data.at_deadline,
+                listed=listed,
                 actor=who.user,
                 correlation=correlation(),
             )

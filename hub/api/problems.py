@@ -74,7 +74,8 @@ def _from_problem(_: Request[Any, Any, Any], error: Problem) -> Response[dict[st
     return _answer(error)
 
 
-def _pointer(key: str, message: str) -> str:
+def pointer(key: str, message: str) -> str:
+    """The JSON pointer of what a validation's path (`$.a[0].b` without its `$`) and message are about."""
     parts = [part for part in re.split(r"[.\[\]]+", key) if part not in ("", "data")]
     named = re.search(r"(?:required|unknown) field `([^`]+)`", message)
     if named:
@@ -89,7 +90,7 @@ def _from_validation(_: Request[Any, Any, Any], error: ValidationException) -> R
         if entry.get("source") in ("query", "header", "cookie"):
             errors.append({"parameter": key, "detail": message})
         else:
-            errors.append({"pointer": _pointer(key, message), "detail": message})
+            errors.append({"pointer": pointer(key, message), "detail": message})
     return _answer(Problem(422, "the request does not fit the description of this operation", errors=errors))
 
 

@@ -20,6 +20,7 @@ from hub.contract import (
     AuthExpired,
     AuthRevoked,
     Misconfigured,
+    OAuthCode,
     OutcomeUnknown,
     RateLimited,
     Rejected,
@@ -36,6 +37,9 @@ Failure = Callable[[str, Response], Exception | None]
 T = TypeVar("T")
 PATIENCE_SECONDS = 5.0
 """How long a read waits for a limit; a write never does, its retry is the mailbox's."""
+STORE_TRIES = 5
+CONNECT_IT = "connect it: POST /api/v1/connections/{id}/authorize gives the address of its consent"
+"""What to do about a connection without a token."""
 
 
 def may_call(address: str, hosts: Sequence[str]) -> bool:
@@ -202,11 +206,38 @@ class VendorClient:
                     return token
                 request = self._auth.token_request(stored.credentials, token)
                 if request is None:
-                    raise AuthRevoked(f"{self._slug} refused the token, and there is no way to get another")
+                    raise AuthRevoked(self._no_way(token))
                 if await self._tokens.lease(stored.version):
                     return await self._ask(request, stored, token)
                 await asyncio.sleep(0.1)
         raise RetryLater(f"another process is refreshing {self._slug}'s token")
+
+    def _no_way(self, token: Token | None) -> str:
+        if token is None and isinstance(self._auth, OAuthCode):
+            return f"{self._slug} was not connected yet: {CONNECT_IT}"
+        return f"{self._slug} refused the token, and there is no way to get another"
+
+    async def exchange(self, code: str, redirect_uri: str) -> None:
+        """Turn the code of a consent into tokens and store them, whatever token there was before.
+
+        Raises AuthRevoked when the vendor does not take the code, another VendorError when it cannot be asked.
+        """
+        assert isinstance(self._auth, OAuthCode)
+        stored = await self._tokens.read()
+        request = self._auth.code_request(stored.credentials, code, redirect_uri)
+        response = await self._raw(request, request.headers, self._address(request), write=False, not_after=None)
+        try:
+            self._raise("token", response, write=False)
+        except (AuthExpired, Rejected) as error:
+            raise AuthRevoked(f"{self._slug} does not take the code: {error}", detail=error.detail) from error
+        fresh = self._auth.read_token(response, utc_now(), None)
+        for _ in range(STORE_TRIES):
+            # A refresh of the old token may end at this moment: the consent is newer.
+            if await self._tokens.store(stored.version, fresh):
+                self._stored = None
+                return
+            stored = await self._tokens.read()
+        raise RetryLater(f"the token of {self._slug} changes too often")
 
     async def _ask(self, request: Request, stored: Stored, token: Token | None) -> Token:
         try:

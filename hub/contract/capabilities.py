@@ -134,11 +134,12 @@ class PlatformOrder(msgspec.Struct, frozen=True):
     placed_at: datetime | None
 
 
-class Fetched(msgspec.Struct, frozen=True):
-    """An order read from a platform, mapped, and where the platform has it now."""
+class Fetched(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An order read from a platform, mapped, and where the platform has it now. `refuse` names a reason to say no at once."""
 
     order: Order
     state: OrderState
+    refuse: str = ""
 
 
 class DecisionTask(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -358,6 +359,15 @@ class MenuSink(Protocol):
 
 
 @runtime_checkable
+class MenuFit(Protocol):
+    """A platform that cannot hold every menu."""
+
+    def fit_menu(self, menu: Menu) -> tuple[Menu, tuple[NotCarried, ...]]:
+        """The menu that can be pushed, and what it had to leave out, by id."""
+        ...
+
+
+@runtime_checkable
 class MenuJobs(Protocol):
     """A platform that works on a pushed menu and tells later."""
 
@@ -413,7 +423,7 @@ class CourierTracking(Protocol):
     """A platform that tells where couriers are."""
 
     def couriers(self, notice: bytes) -> Sequence[CourierSighting]:
-        """What a courier.moved call says; raises Drifted."""
+        """What a courier.moved call says (no order id where only the address named it); raises Drifted."""
         ...
 
 
@@ -440,6 +450,7 @@ DELIVERY: dict[str, type] = {
     "courier_tracking": CourierTracking,
     "delay": TakesDelay,
     "item_availability": ItemAvailability,
+    "menu_fit": MenuFit,
     "menu_jobs": MenuJobs,
     "menu_sink": MenuSink,
     "notice_states": NoticeStates,

@@ -26,6 +26,9 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     callbacks: tuple[str, ...] = ()
     """Hosts that addresses in the vendor's calls may name (`*.example.com`, or `{sandbox}`); no other one ever gets a token."""
 
+    settings: dict[str, str | int | bool] = {}
+    """Connection settings that fit this environment, where its accounts are known: the simulator's."""
+
     def base(self, name: str) -> str:
         """The base URL of a name; `auth` falls back to `api`, `consent` to `auth`."""
         if name == "consent":
@@ -87,6 +90,10 @@ class WebhookFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replay_window: float = 0
     events: tuple[str, ...] = ()
     """Event types to subscribe to, where the vendor lets them be chosen."""
+    suffixes: tuple[str, ...] = ()
+    """Event types that are registered one by one, each under its own suffix of the address."""
+    secret_in_address: bool = False
+    """Nothing is signed: the address that is registered ends in the secret."""
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -39,7 +39,11 @@ TOPICS = {
     "connections": "connection.",
     "alerts": "alert.",
 }
-COMMANDS = frozenset({"order.accept", "order.reject", "order.ready", "order.cancel"})
+COMMANDS = frozenset(
+    {
+        "order.accept", "order.reject", "order.preparing", "order.ready", "order.picked_up", "order.delay", "order.amend", "order.cancel",
+    }
+)  # fmt: skip
 
 Command = Callable[[Principal, str, str, dict[str, Any]], Awaitable[dict[str, Any]]]
 """Carries out a client's command (principal, name, order, arguments) and returns what to show."""

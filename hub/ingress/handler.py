@@ -13,6 +13,7 @@ from hub.contract.provider import WebhookFacts
 from hub.ids import is_id
 from hub.ingress.context import IngressContext
 from hub.ingress.flusher import MAY_PASS, Row, Unstorable
+from hub.ingress.hosted import hosted_menu
 from hub.ingress.quarantine import keep_unreadable, keep_unrouted
 from hub.ingress.replies import BodyTooLarge, CallerLeft, Receive, Scope, Send, headers_of, problem, read_body, reply
 from hub.ingress.routes import AppKey, Routes, StoreRoute
@@ -58,6 +59,11 @@ class _Call:
         except Exception as error:
             log.warning("ingress.signature_unreadable", provider=self.provider.slug, error=type(error).__name__)
             return False
+
+    def wanted(self) -> str | None:
+        """The store whose menu the call asks for; None for every other call."""
+        host = self.provider.menu_host
+        return host.wanted(self.request) if host is not None else None
 
     def facts(self) -> Sequence[Fact]:
         """Read the facts; raises Malformed, also for texts that PostgreSQL cannot hold and for a fault of the adapter."""
@@ -150,6 +156,8 @@ class Ingress:
             if route is None or not call.signed(route.secrets):
                 return self._unsigned(call)
         home = StoreRoute(route.tenant, route.connection)
+        if (store_ref := call.wanted()) is not None:
+            return await self._serve(call, home, store_ref)
         try:
             facts = call.facts()
         except Malformed as error:
@@ -160,6 +168,9 @@ class Ingress:
         signers = await self._signers(call)
         if not signers:
             return self._unsigned(call)
+        if (store_ref := call.wanted()) is not None:
+            home = await self._home(signers, Fact("menu.wanted", "", "", store_ref))
+            return await self._serve(call, home, store_ref)
         try:
             facts = call.facts()
         except Malformed as error:
@@ -183,6 +194,14 @@ class Ingress:
             why = "no proven claim on this store" if store_ref else "it names no store"
             await keep_unrouted(self._context, call.provider.slug, signers[0].app, call.request.body, store_ref, why, call.correlation)
         return "unrouted", call.ingress.refused("unknown_store")
+
+    async def _serve(self, call: _Call, home: StoreRoute | None, store_ref: str) -> tuple[str, Answer]:
+        """Answer a platform that fetches a store's menu."""
+        host = call.provider.menu_host
+        if home is None or host is None:
+            return "unrouted", call.ingress.refused("unknown_store")
+        answer = await hosted_menu(self._context.database, host, home, store_ref, call.request)
+        return ("served", answer) if answer is not None else ("no_menu", call.ingress.refused("not_stored"))
 
     async def _signers(self, call: _Call) -> list[AppKey]:
         """The provider's apps whose keys signed the call: more than one where two apps share a secret."""

@@ -131,6 +131,27 @@ class NewMenu(msgspec.Struct, frozen=True):
     body: Any
 
 
+class StockSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """What is on sale at a POS location, or was confirmed by a platform's store; replaces what was known of the item."""
+
+    place_ref: str
+    item: str
+    kind: str
+    available: bool
+    quantity: int | None = None
+    until: datetime | None = None
+
+
+class StoreSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A store as its vendor lists it; `status` None leaves what was known of how it is shown."""
+
+    ref: str
+    name: str = ""
+    currency: str = ""
+    timezone: str = ""
+    status: Any = None
+
+
 class ConnectionStatus(msgspec.Struct, frozen=True):
     """The connection's new status and why."""
 
@@ -151,6 +172,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     attempts_opened: tuple[AttemptOpened, ...] = ()
     attempts_closed: tuple[AttemptClosed, ...] = ()
     menus: tuple[NewMenu, ...] = ()
+    stock: tuple[StockSeen, ...] = ()
+    stores: tuple[StoreSeen, ...] = ()
     connection: ConnectionStatus | None = None
 
 

@@ -15,6 +15,11 @@ Kind = Literal[
     "order.changed",
     "pos_order.changed",
     "menu.changed",
+    "menu.wanted",
+    "menu.job",
+    "stock.changed",
+    "store.changed",
+    "courier.moved",
     "store.provisioned",
     "store.deprovisioned",
     "connection.revoked",
@@ -22,17 +27,28 @@ Kind = Literal[
     # to the POS connection; subject order/<hub order id>
     "pos.submit",
     "pos.cancel",
+    "pos.look",
     # to the delivery connection; subject order/<platform order id>
     "platform.accept",
     "platform.reject",
+    "platform.preparing",
     "platform.ready",
+    "platform.picked_up",
+    "platform.delay",
+    "platform.amend",
     "platform.cancel",
     "order.deadline",
     # to any connection
     "sync.menu",
     "sync.orders",
     "sync.stores",
+    "sync.stock",
     "menu.push",
+    "menu.await",
+    "stock.set",
+    "stock.push",
+    "store.set",
+    "extra.run",
 ]
 
 

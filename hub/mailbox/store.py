@@ -1,6 +1,6 @@
 """The mailbox in PostgreSQL, and the seam it stands behind: one call is one turn is one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -67,6 +67,26 @@ class RefusedByDatabase(Exception):
 
 
 _TURN = "select * from hub.owner_turn($1, $2, $3, $4, $5, $6)"
+_KEEP_STOCK = """
+insert into hub.stock as t (tenant_id, connection, place_ref, item, kind, available, quantity, until, told_at)
+select distinct on (s.place_ref, s.item) $1, $2, s.place_ref, s.item, s.kind, s.available, s.quantity, s.until, hub.clock()
+from jsonb_to_recordset($3::jsonb) as s(
+  place_ref text, item text, kind text, available boolean, quantity integer, until timestamptz)
+order by s.place_ref, s.item
+on conflict (tenant_id, connection, place_ref, item) do update
+  set kind = excluded.kind, available = excluded.available, quantity = excluded.quantity, until = excluded.until,
+      told_at = excluded.told_at
+"""
+_KEEP_STORES = """
+insert into hub.vendor_stores as t (tenant_id, connection, ref, name, currency, timezone, status, seen_at)
+select distinct on (s.ref) $1, $2, s.ref, s.name, s.currency, s.timezone, nullif(s.status, 'null'::jsonb), hub.clock()
+from jsonb_to_recordset($3::jsonb) as s(ref text, name text, currency text, timezone text, status jsonb)
+order by s.ref
+on conflict (tenant_id, connection, ref) do update
+  set name = coalesce(nullif(excluded.name, ''), t.name), currency = coalesce(nullif(excluded.currency, ''), t.currency),
+      timezone = coalesce(nullif(excluded.timezone, ''), t.timezone), status = coalesce(excluded.status, t.status),
+      seen_at = excluded.seen_at
+"""
 _LOST = (
     OSError,
     asyncpg.InterfaceError,
@@ -101,10 +121,31 @@ class PostgresMailbox:
             connection.terminate()
 
     async def _call(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        async def fetch(connection: asyncpg.Connection) -> list[asyncpg.Record]:
+            return list(await connection.fetch(query, *args))
+
+        return await self._guarded(fetch)
+
+    @staticmethod
+    async def _turn_with_places(connection: asyncpg.Connection, items: Sequence[Item], *args: Any) -> list[asyncpg.Record]:
+        async with connection.transaction():
+            rows = list(await connection.fetch(_TURN, *args))
+            missed = set(rows[0]["result"]["missed"])
+            good = [item.changes for number, item in enumerate(items) if number not in missed]
+            stock = [msgspec.to_builtins(seen) for changes in good for seen in changes.stock]
+            stores = [msgspec.to_builtins(seen) for changes in good for seen in changes.stores]
+            await connection.execute("select set_config('hub.tenant', $1, true)", args[0])
+            if stock:
+                await connection.execute(_KEEP_STOCK, args[0], args[1], stock)
+            if stores:
+                await connection.execute(_KEEP_STORES, args[0], args[1], stores)
+            return rows
+
+    async def _guarded(self, run: Callable[[asyncpg.Connection], Awaitable[list[asyncpg.Record]]]) -> list[asyncpg.Record]:
         connection = await self._open()
         for attempt in range(3):
             try:
-                return list(await connection.fetch(query, *args))
+                return await run(connection)
             except _AGAIN as error:
                 if attempt == 2:
                     raise Unreachable(str(error)) from error
@@ -126,9 +167,13 @@ class PostgresMailbox:
         return Activation(rows[0]["epoch"], rows[0]["quick_restarts"], tuple(rows[0]["dead"] or ()))
 
     async def turn(self, tenant: str, connection: str, epoch: int, items: Sequence[Item], room: int, held: Sequence[int]) -> Turn:
-        """One call of hub.owner_turn."""
+        """One call of hub.owner_turn; what was seen of stock and stores is kept in the same transaction, which is rare."""
         rows_in = [item_row(number, item.message, item.changes) for number, item in enumerate(items)]
-        rows = await self._call(_TURN, tenant, connection, epoch, rows_in, room, list(held))
+        args = (tenant, connection, epoch, rows_in, room, list(held))
+        if any(item.changes.stock or item.changes.stores for item in items):
+            rows = await self._guarded(lambda open_: self._turn_with_places(open_, items, *args))
+        else:
+            rows = await self._call(_TURN, *args)
         result = rows[0]["result"]
         return Turn(
             missed=frozenset(result["missed"]),

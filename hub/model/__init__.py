@@ -1,5 +1,6 @@
 """Canonical records: money, orders, menus, stores and the order's states. Everything else speaks in these."""
 
+from hub.model.fitting import fit_nesting
 from hub.model.location import Store
 from hub.model.menu import Availability, Category, Hours, Item, Menu, ModifierGroup
 from hub.model.money import CurrencyMismatch, Money, exponent, total, zero
@@ -24,5 +25,5 @@ __all__ = [
     "FINAL", "TRANSITIONS", "Address", "Availability", "Category", "Charge", "CourierSighting", "CourierState",
     "CurrencyMismatch", "Customer", "Discount", "Fulfilment", "Hours", "Item", "Line", "Menu", "Modifier", "ModifierGroup",
     "Money", "NotCarried", "Order", "OrderState", "Payment", "StockLevel", "Store", "StoreChange", "StoreStatus", "Tax",
-    "Tip", "exponent", "may_follow", "total", "zero",
+    "Tip", "exponent", "fit_nesting", "may_follow", "total", "zero",
 ]  # fmt: skip

@@ -75,7 +75,7 @@ def _stored(place: Workplace, desk: Desk, fetched: Fetched, link: Link, number: 
         order = msgspec.structs.replace(order, not_carried=(*order.not_carried, *extra))
     order_id, consumer = new_id("ord"), new_id("cns")
     key, wrapped = new_consumer_key(place.master, place.tenant, consumer)
-    decision, flag = _decision(link, found, order)
+    decision, flag = ("reject", None) if fetched.refuse else _decision(link, found, order)
     insert = OrderInsert(
         id=order_id,
         link=link.id,
@@ -98,7 +98,7 @@ def _stored(place: Workplace, desk: Desk, fetched: Fetched, link: Link, number: 
         placed_at=order.placed_at,
         deadline_at=order.deadline_at,
     )
-    messages = list(_follow_ups(place, insert))
+    messages = list(_follow_ups(place, insert, fetched.refuse or "item_unavailable"))
     if order.deadline_at is not None:
         messages.append(_clock(place, insert))
     event = NewEvent(
@@ -145,11 +145,11 @@ def _decision(link: Link, found: Resolution, order: Order) -> tuple[str, dict[st
     return ("wait" if link.accept == "manual" else "submit"), flag
 
 
-def _follow_ups(place: Workplace, order: OrderInsert) -> tuple[NewMessage, ...]:
+def _follow_ups(place: Workplace, order: OrderInsert, why: str) -> tuple[NewMessage, ...]:
     if order.decision == "submit":
         return (submit_message(order.id, order.pos_connection, 1, order.correlation),)
     if order.decision == "reject":
-        return (reject_message(place.connection, order.id, order.platform_order_id, "item_unavailable", order.correlation),)
+        return (reject_message(place.connection, order.id, order.platform_order_id, why, order.correlation),)
     return ()
 
 

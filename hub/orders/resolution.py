@@ -19,6 +19,17 @@ def _keys(plu: str, identifier: str) -> list[str]:
     return [key for key in (plu, identifier) if key]
 
 
+def _prices(menu: Menu) -> dict[tuple[str, str], set[int]]:
+    """Prices by kind and id: one product may be a dish and an option, and cost something else in each group."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for item in menu.items:
+        found.setdefault(("line", item.id), set()).add(item.price.amount)
+    for group in menu.groups:
+        for option in group.modifiers:
+            found.setdefault(("modifier", option.id), set()).add(option.price.amount)
+    return found
+
+
 def resolve(order: Order, menu: Menu | None, mappings: Mapping[str, str]) -> Resolution:
     """Resolve every line and modifier.
 
@@ -26,6 +37,7 @@ def resolve(order: Order, menu: Menu | None, mappings: Mapping[str, str]) -> Res
     mappings resolves. A line whose price differs from the menu's is listed as repriced: the channel's price stands.
     """
     sellable = menu.sellable() if menu is not None else {}
+    prices = _prices(menu) if menu is not None else {}
     products: dict[str, str] = {}
     unmapped: list[dict[str, str]] = []
     repriced: list[dict[str, str]] = []
@@ -38,8 +50,8 @@ def resolve(order: Order, menu: Menu | None, mappings: Mapping[str, str]) -> Res
             if product is not None:
                 for each in _keys(plu, identifier):
                     products.setdefault(each, product)
-                known = sellable.get(product)
-                if known is not None and known.price.amount != price and price != 0:
+                known = prices.get((kind, product))
+                if known and price not in known and price != 0:
                     repriced.append({"kind": kind, "id": identifier, "name": name})
                 return
         unmapped.append({"kind": kind, "id": identifier, "name": name, "plu": plu})

@@ -134,7 +134,7 @@ def _look_again(row: OrderRow, result: Queued) -> NewMessage:
         kind="pos.look",
         subject=f"order/{row.id}",
         dedupe_key=f"order/{row.id}/look/{row.generation}",
-        lane=Lane.STATUS,
+        lane=Lane.CANCEL,  # a timer: what the POS tells meanwhile must not wait behind it
         correlation=row.correlation,
         available_at=utc_now() + timedelta(seconds=LOOK_SECONDS),
         deadline_at=result.until,

@@ -2,13 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 
-from hub.contract import AuthRevoked, MenuSource, Stores
+from hub.contract import AuthRevoked, MenuSource
+from hub.extras.calls import run as run_extra
 from hub.mailbox.changes import Changes, Dead, NewEvent
-from hub.menus.sync import push_menu, sync_menu
-from hub.orders import decisions, following, intake, submission
+from hub.menus.sync import await_job, menu_job, menu_wanted, push_menu, sync_menu
+from hub.orders import couriers, decisions, following, intake, submission
 from hub.ownership.owner import Desk
 from hub.ownership.workplace import Workplace
 from hub.reconcile import reconcile
+from hub.stores import control, stock
 
 
 async def _noted(place: Workplace, desk: Desk) -> Changes:
@@ -28,19 +30,6 @@ async def _store_event(place: Workplace, desk: Desk) -> Changes:
         type="connection.changed",
         subject=place.connection,
         data={"step": desk.claim.kind, "store_ref": desk.claim.key},
-        correlation=desk.claim.correlation,
-    )
-    return Changes(events=(event,))
-
-
-async def _list_stores(place: Workplace, desk: Desk) -> Changes:
-    if not isinstance(place.adapter, Stores):
-        return Changes()
-    stores = await place.adapter.list_stores()
-    event = NewEvent(
-        type="connection.changed",
-        subject=place.connection,
-        data={"step": "stores_listed", "stores": [store.ref for store in stores][:200]},
         correlation=desk.claim.correlation,
     )
     return Changes(events=(event,))
@@ -67,10 +56,21 @@ HANDLERS: dict[str, Callable[[Workplace, Desk], Awaitable[Changes]]] = {
     "menu.push": push_menu,
     "sync.menu": sync_menu,
     "sync.orders": reconcile,
-    "sync.stores": _list_stores,
+    "sync.stores": control.sync_stores,
+    "sync.stock": stock.sync_stock,
+    "stock.changed": stock.sync_stock,
+    "stock.set": stock.set_stock,
+    "stock.push": stock.push_stock,
+    "store.set": control.set_store,
+    "store.changed": control.store_changed,
+    "menu.wanted": menu_wanted,
+    "menu.job": menu_job,
+    "menu.await": await_job,
+    "courier.moved": couriers.courier_moved,
     "store.provisioned": _store_event,
     "store.deprovisioned": _store_event,
     "connection.revoked": _revoked,
+    "extra.run": run_extra,
     "noted": _noted,
 }
 

@@ -13,6 +13,8 @@ from hub.calls import URGENT, open_session
 from hub.clock import monotonic
 from hub.contract import Lane, Providers
 from hub.database.pool import Database
+from hub.extras.answers import failed, no_owner
+from hub.extras.calls import read
 from hub.mailbox.changes import Changes
 from hub.mailbox.messages import enqueue
 from hub.mailbox.retry import decide
@@ -155,6 +157,18 @@ class Host:
         hosted = self._hosted.get(connection)
         if hosted is not None:
             hosted.owner.wake()
+
+    async def extra(self, connection: str, name: str, params: bytes) -> bytes:
+        """Have an owner here read an extra; JSON both ways."""
+        hosted = self._hosted.get(connection)
+        if hosted is None:
+            return no_owner().encode()
+        try:
+            place = await self._place(hosted, hosted.owner.tenant, connection)
+        except Exception as error:
+            log.warning("an extra's connection cannot be opened", connection=connection, error=f"{type(error).__name__}: {error}")
+            return failed(error).encode()
+        return (await read(place, name, params)).encode()
 
     def state(self, connection: str) -> dict[str, Any] | None:
         """Live state of an owner here: shape in the interface, figures of this process."""

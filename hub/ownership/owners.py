@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from typing import Any, Protocol
 
+from hub.extras.answers import no_owner
+
 
 class Owners(Protocol):
     """Owners of connections, wherever they run."""
@@ -13,6 +15,10 @@ class Owners(Protocol):
 
     async def state(self, connection: str) -> dict[str, Any] | None:
         """Live state `{actor, pid, node, epoch, mailbox, limits, auth}`, or None when no owner answers in time."""
+        ...
+
+    async def extra(self, connection: str, name: str, params: bytes) -> bytes:
+        """What a read of the connection's adapter gives: params and answer (`hub.extras.answers.Answer`) are JSON; never fails."""
         ...
 
 
@@ -35,3 +41,11 @@ class MemoryOwners:
         """The state of an owner that runs here."""
         owner = self.owners.get(connection)
         return owner.state() if owner is not None else None
+
+    async def extra(self, connection: str, name: str, params: bytes) -> bytes:
+        """Have an owner that runs here read."""
+        owner = self.owners.get(connection)
+        if owner is None:
+            return no_owner().encode()
+        answer: bytes = await owner.extra(name, params)
+        return answer

@@ -201,6 +201,13 @@ def webhook_address(facts: Facts, connection: str, public_url: str) -> str:
     return root if facts.webhook is None or facts.webhook.level == "app" else f"{root}/{connection}"
 
 
+def connected(facts: Facts, row: ConnectionRow, credentials: Mapping[str, str], public_url: str) -> Connected:
+    """What an adapter is told of its connection: settings with their defaults, its address, and what of its credentials is no secret."""
+    settings = {name: field.default for name, field in facts.settings.items()} | row.settings
+    details = {name: credentials[name] for name, field in facts.credentials.items() if not field.secret and name in credentials}
+    return Connected(row.id, row.environment, settings, webhook_address(facts, row.id, public_url), details)
+
+
 class Kept:
     """What outlives the reopening of a connection: its limits' buckets and what its vendor's settings were."""
 
@@ -250,11 +257,8 @@ async def open_workplace(
         limiter=kept.limiter,
         memory=kept.memory,
     )
-    settings = {name: field.default for name, field in facts.settings.items()} | row.settings
     known = (await ConnectionTokens(database, master, tenant, connection, row.provider_app).read()).credentials
-    details = {name: known[name] for name, field in facts.credentials.items() if not field.secret and name in known}
-    address = webhook_address(facts, connection, policies.public_url)
-    adapter = provider.adapter(facts, Connected(connection, row.environment, settings, address, details), client)
+    adapter = provider.adapter(facts, connected(facts, row, known, policies.public_url), client)
     client.use_failures(adapter.failure)
     return Workplace(
         tenant=tenant,

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from hub.audit import record
-from hub.contract import Lane
-from hub.contract.provider import Facts, Providers
+from hub.contract import Lane, OAuthCode
+from hub.contract.provider import Facts, Provider, Providers
 from hub.database.pool import Transaction
 from hub.ids import new_id
 from hub.mailbox.messages import NewMessage, enqueue
@@ -18,7 +18,7 @@ from hub.tenancy.fields import checked_settings, credential_errors
 from hub.tenancy.sql import CONNECTIONS, TENANCY, event
 from hub.vault import MasterKeys
 
-FIRST_READS: dict[str, tuple[str, ...]] = {"pos": ("stores", "menu"), "delivery": ("stores",)}
+FIRST_READS: dict[str, tuple[str, ...]] = {"pos": ("stores", "menu", "stock"), "delivery": ("stores",)}
 """What a new connection of each kind reads, beside its orders; a platform's menu is written, so only when asked."""
 
 
@@ -36,7 +36,8 @@ def _default_environment(facts: Facts, wanted: str | None, *, simulator: bool) -
     return "simulator" if simulator and "simulator" in facts.environments else "production"
 
 
-async def _app_for(transaction: Transaction, facts: Facts, environment: str, wanted: str | None) -> str | None:
+async def app_for(transaction: Transaction, facts: Facts, environment: str, wanted: str | None) -> str | None:
+    """The provider app that a connection uses: the wanted one, else the only one that fits; raises Invalid, Unknown."""
     needs = facts.auth.owner == "app" or any(field.of == "app" for field in facts.credentials.values())
     if not needs:
         if wanted is not None:
@@ -94,7 +95,7 @@ async def create_connection(
         errors.append(("/environment", f"one of {', '.join(allowed)}"))
     if errors:
         raise Invalid(*errors)
-    app = await _app_for(transaction, facts, chosen, provider_app)
+    app = await app_for(transaction, facts, chosen, provider_app)
     connection = new_id("con")
     if await CONNECTIONS.name_taken(transaction, provider=provider, name=name.strip(), id=connection):
         raise Conflict(f"a connection to {provider} with the name {name.strip()!r} is there already")
@@ -108,6 +109,9 @@ async def create_connection(
         provider_app=app,
         settings=full,
     )
+    if _awaits_consent(found, credentials):
+        reason = f"connect it: POST /api/v1/connections/{connection}/authorize gives the address of its consent"
+        await CONNECTIONS.update_connection(transaction, id=connection, name=name.strip(), settings=full, status="suspended", reason=reason)
     sealed = master.seal(msgspec.json.encode(dict(credentials)), tenant, "credentials", connection)
     await CONNECTIONS.insert_credentials(transaction, id=new_id("key"), tenant=tenant, connection=connection, sealed=sealed)
     await CONNECTIONS.insert_lease(transaction, tenant=tenant, connection=connection)
@@ -117,8 +121,16 @@ async def create_connection(
     return Created(connection, await enqueue(transaction, tenant, messages))
 
 
+def _awaits_consent(provider: Provider, credentials: Mapping[str, str]) -> bool:
+    """Tell whether only a consent in the browser gives these credentials a token."""
+    if provider.facts.auth.mode != "oauth2_authorization_code" or credentials.get("refresh_token"):
+        return False
+    auth = provider.auth(provider.facts)
+    return isinstance(auth, OAuthCode) and auth.first_token(credentials) is None
+
+
 def sync_message(connection: str, resource: str, correlation: str) -> NewMessage:
-    """A request to read a resource (stores, menu, orders) anew; asked twice with one correlation it is one."""
+    """A request to read a resource (stores, menu, stock, orders) anew; asked twice with one correlation it is one."""
     return NewMessage(
         connection=connection,
         kind=f"sync.{resource}",
@@ -156,7 +168,10 @@ async def change_connection(
     actor: str,
     correlation: str = "",
 ) -> None:
-    """Change a connection; credentials replace the whole set and lift a suspension. Raises Invalid, Unknown, Conflict."""
+    """Change a connection; credentials replace the whole set and lift a suspension. Raises Invalid, Unknown, Conflict.
+
+    The token of a consent stays, and so does its suspension, when the new credentials bring no token of their own.
+    """
     row = await _lock(transaction, connection)
     found = providers.get(row["provider"])
     if found is None:
@@ -174,9 +189,12 @@ async def change_connection(
     status, reason = row["status"], row["status_reason"]
     if credentials is not None:
         sealed = master.seal(msgspec.json.encode(dict(credentials)), tenant, "credentials", connection)
-        await CONNECTIONS.replace_credentials(transaction, connection=connection, sealed=sealed)
-        if status == "suspended":
-            status, reason = "active", ""
+        if _awaits_consent(found, credentials):
+            await CONNECTIONS.replace_sealed(transaction, connection=connection, sealed=sealed)
+        else:
+            await CONNECTIONS.replace_credentials(transaction, connection=connection, sealed=sealed)
+            if status == "suspended":
+                status, reason = "active", ""
     await CONNECTIONS.update_connection(transaction, id=connection, name=new_name, settings=full, status=status, reason=reason)
     given = {"name": name, "credentials": credentials, "settings": settings}
     changed = tuple(field for field, value in given.items() if value is not None)

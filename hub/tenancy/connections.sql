@@ -12,6 +12,9 @@ insert into hub.leases (tenant_id, connection) values (:tenant, :connection);
 update hub.credentials set sealed = :sealed, token = null, expires_at = null, refreshing_until = null, version = version + 1
 where connection = :connection;
 
+-- name: replace_sealed(sealed, connection)!
+update hub.credentials set sealed = :sealed, refreshing_until = null, version = version + 1 where connection = :connection;
+
 -- name: connection(id)^
 select id, provider, environment, name, provider_app, settings, status, status_reason, version, created_at
 from hub.connections where id = :id and status <> 'removed';
@@ -49,3 +52,6 @@ select (select count(*) from hub.due d where d.connection = :id) as ready,
 
 -- name: name_taken(provider, name, id)$
 select exists (select 1 from hub.connections where provider = :provider and name = :name and status <> 'removed' and id <> :id);
+
+-- name: message_of(connection, dedupe_key)$
+select message from hub.facts where connection = :connection and dedupe_key = :dedupe_key;

@@ -95,6 +95,11 @@ async def _side(transaction: Transaction, providers: Providers, connection: str,
     return []
 
 
+async def _currency(transaction: Transaction, connection: str, reference: str) -> str | None:
+    known: str | None = await PLACES.menu_currency(transaction, connection=connection, location_ref=reference)
+    return known or await PLACES.store_currency(transaction, connection=connection, ref=reference)
+
+
 async def create_link(
     transaction: Transaction,
     providers: Providers,
@@ -109,12 +114,14 @@ async def create_link(
     accept: Literal["auto", "manual"] = "auto",
     unmapped: Literal["accept", "hold", "reject"] = "accept",
     at_deadline: Literal["reject", "accept"] = "reject",
+    listed: Mapping[tuple[str, str], str] | None = None,
     actor: str = "hub",
     correlation: str = "",
 ) -> Linked:
     """Link a POS location with a delivery store and queue a read of its menu; raises Invalid, Unknown, Conflict.
 
-    The POS menu's currency, where the hub has read it, must be the location's.
+    Both sides must sell in the location's currency, as far as it is known: from the POS's menu, from what the vendors listed before,
+    or from `listed`, currencies by connection and reference that were just asked for.
     """
     place = await PLACES.location(transaction, id=location)
     if place is None:
@@ -125,9 +132,15 @@ async def create_link(
         if not 0 < len(reference) <= REFERENCE or "\x00" in reference:
             errors.append((where, f"a reference has between 1 and {REFERENCE} characters"))
     if not errors:
-        currency = await PLACES.menu_currency(transaction, connection=pos_connection, location_ref=pos_location_ref)
-        if currency and currency != place["currency"]:
-            errors.append(("/pos/location_ref", f"the POS sells in {currency}, the location in {place['currency']}"))
+        sides = (
+            ("pos", "location_ref", pos_connection, pos_location_ref),
+            ("delivery", "store_ref", delivery_connection, delivery_store_ref),
+        )
+        for side, name, connection, reference in sides:
+            currency = (listed or {}).get((connection, reference)) or await _currency(transaction, connection, reference)
+            if currency and currency != place["currency"]:
+                who = "POS" if side == "pos" else "platform"
+                errors.append((f"/{side}/{name}", f"the {who} sells in {currency}, the location in {place['currency']}"))
     if errors:
         raise Invalid(*errors)
     if await PLACES.store_linked(transaction, connection=delivery_connection, store_ref=delivery_store_ref):

@@ -83,3 +83,6 @@ where link = :link and (:after::text is null or channel_key > :after collate "C"
 
 -- name: delete_mapping(link, channel_key)$
 delete from hub.mappings where link = :link and channel_key = :channel_key returning channel_key;
+
+-- name: store_currency(connection, ref)$
+select nullif(currency, '') from hub.vendor_stores where connection = :connection and ref = :ref;

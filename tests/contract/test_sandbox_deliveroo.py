@@ -455,7 +455,7 @@ async def test_sites_open_within_their_hours(deliveroo: Deliveroo) -> None:
     async with deliveroo.client.http.post(f"{deliveroo.client.root}/_control/deliveroo/orders", json={"store": STORE}) as answer:
         assert answer.status == 409
     days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-    hours = {"opening_hours": [{"day_of_week": day, "time_periods": []} for day in days]}
+    hours: dict[str, Any] = {"opening_hours": {day: [] for day in days}}
     assert await deliveroo.call("POST", f"{SITE}/{STORE}/opening_hours", hours) == (200, hours)
     answer = await deliveroo.call("PUT", status, {"status": "OPEN"})
     assert answer == (400, {"error": {"code": "bad_request", "message": "Unable to open restaurant, reason: OPENING_HOURS"}})
@@ -463,6 +463,12 @@ async def test_sites_open_within_their_hours(deliveroo: Deliveroo) -> None:
     assert "VACATION_MODE" in (await deliveroo.call("PUT", f"{SITE}/{OTHER}/status", {"status": "OPEN"}))[1]["error"]["message"]
     assert (await deliveroo.call("PUT", f"{SITE}/{STORE}/workload/mode", {"mode": "BUSY"}))[0] == 200
     assert (await deliveroo.call("PUT", f"{SITE}/{STORE}/workload/mode", {"mode": "HECTIC"}))[0] == 400
+    assert await deliveroo.call("GET", f"{SITE}/{STORE}/workload/mode") == (200, {"mode": "BUSY"})
+    late = {"opening_hours": {"monday": [{"local_start_time": "10:00", "local_end_time": "24:00"}]}}
+    assert (await deliveroo.call("POST", f"{SITE}/{STORE}/opening_hours", late))[0] == 400
+    times = f"{SITE}/{STORE}/workload/times"
+    assert [(await deliveroo.call("PUT", times, {"quiet": 12, "busy": busy}))[0] for busy in (22, 12, 20)] == [200, 400, 400]
+    assert await deliveroo.call("GET", times) == (200, {"busy": 22, "quiet": 12})
     brands = (await deliveroo.call("GET", "/deliveroo/site/v1/brands"))[1]["brands"]
     assert [(each["id"], each["market"]) for each in brands] == [(BRAND, "gb")]
     assert (await deliveroo.call("GET", f"/deliveroo/site/v1/restaurant_locations/{STORE}"))[1]["brand_id"] == [BRAND]

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -519,10 +518,8 @@ async def test_an_order_accepted_on_the_tablet_has_no_accept_url(talabat: Talaba
     assert (status, body["constraintViolations"][0]["field"]) == (400, "processId")
 
 
-async def test_orders_need_an_address_to_call_back() -> None:
-    """Before any vendor call the sandbox does not know where it is reached; the control call can say it."""
-    async with sandboxes() as client:
-        body = {"store": STORE, "plain": True}
-        async with aiohttp.ClientSession() as http, http.post(f"{client.root}/_control/talabat/orders", json=body) as answer:
-            assert answer.status == 409
-        await client.control("POST", "/talabat/orders", {**body, "base_url": f"{client.root}/talabat"})
+async def test_orders_are_answered_where_the_sandbox_is_reached(talabat: Talabat) -> None:
+    """At the address of the last call, unless the control call names another one."""
+    order, other = await talabat.placed(plain=True), await talabat.placed(plain=True, base_url="http://sandbox.test/talabat")
+    assert order["callbackUrls"]["orderAcceptedUrl"] == f"{talabat.client.root}/talabat/v2/order/status/{order['token']}"
+    assert other["callbackUrls"]["orderAcceptedUrl"] == f"http://sandbox.test/talabat/v2/order/status/{other['token']}"

@@ -66,6 +66,7 @@ class Town:
         self.tenant = self.pos = self.platform = self.link = self.store = self.location_ref = ""
         self.policies: dict[str, Any] = {"reconcile_seconds": 3600.0, "deadline_margin_seconds": 60.0}
         self.sandbox_urls: dict[str, str] = {}
+        self.public_url = ""
 
     @property
     def uber(self) -> Sandbox:
@@ -117,7 +118,7 @@ class Town:
                 database_url=self.url,
                 master=self.master,
                 providers=self.providers,
-                policies=Policies(sandbox_url=self.sandbox_urls.get(connection, self.root), **self.policies),
+                policies=Policies(sandbox_url=self.sandbox_urls.get(connection, self.root), public_url=self.public_url, **self.policies),
                 wake_others=self.owners.wake,
                 on_commit=lambda tenant: None,
             )
@@ -188,10 +189,10 @@ class Town:
 
 
 @contextlib.asynccontextmanager
-async def town(database: Database, url: str, *more: Provider) -> AsyncIterator[Town]:
+async def town(database: Database, url: str, *more: Provider, kind: type[Town] = Town) -> AsyncIterator[Town]:
     """Simulated vendors and the ingress, for the length of a block."""
     async with sandboxes(webhook_retry_scale=0.02) as (root, vendors):
-        found = Town(database, url, root, vendors, TownProviders(*more))
+        found = kind(database, url, root, vendors, TownProviders(*more))
         flusher = Flusher(url, found.owners).start()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -209,6 +210,7 @@ async def town(database: Database, url: str, *more: Provider) -> AsyncIterator[T
         )
         server = uvicorn.Server(uvicorn.Config(ingress, host="127.0.0.1", port=port, log_level="error", lifespan="off"))
         task = asyncio.create_task(server.serve())
+        found.public_url = f"http://127.0.0.1:{port}"
         vendors[UBER].add_webhook(f"http://127.0.0.1:{port}/webhooks/{UBER}", None)
         try:
             yield found

@@ -1,0 +1,32 @@
+-- What is on sale where: as the POS tells it (place_ref is its location), and as each channel confirmed it (place_ref is its store).
+create table hub.stock (
+  tenant_id text collate "C" not null,
+  connection text collate "C" not null,
+  place_ref text not null,
+  item text not null,
+  kind text not null default 'item' check (kind in ('item', 'modifier')),
+  available boolean not null,
+  quantity integer,
+  until timestamptz,
+  told_at timestamptz not null,
+  primary key (tenant_id, connection, place_ref, item),
+  foreign key (tenant_id, connection) references hub.connections (tenant_id, id)
+);
+select hub.guard_table('hub.stock');
+grant select, insert, update, delete on hub.stock to hub_service;
+
+-- The vendor's stores and locations as it last listed them, and how a platform shows each.
+create table hub.vendor_stores (
+  tenant_id text collate "C" not null,
+  connection text collate "C" not null,
+  ref text not null,
+  name text not null default '',
+  currency text not null default '',
+  timezone text not null default '',
+  status jsonb,
+  seen_at timestamptz not null,
+  primary key (tenant_id, connection, ref),
+  foreign key (tenant_id, connection) references hub.connections (tenant_id, id)
+);
+select hub.guard_table('hub.vendor_stores');
+grant select, insert, update, delete on hub.vendor_stores to hub_service;
