@@ -11,13 +11,16 @@ from ray import serve
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 
-from actors.connectivity import tester
+from actors.connectivity import Connectivity
 from actors.owners import NAMESPACE, RayOwners
 from actors.process import code_version, configure
 from actors.supervisor import SUPERVISOR, ensure_supervision
 from hub.api.app import build_api
 from hub.api.commands import order_commands
+from hub.api.consent import consent_context
 from hub.api.context import ApiContext
+from hub.consent import PREFIX as CONSENTS
+from hub.consent import Callback
 from hub.contract import InstalledProviders
 from hub.database.migrate import pending
 from hub.database.pool import Database
@@ -98,6 +101,7 @@ async def _build_api() -> tuple[App, Close]:
     database = await Database(settings.database_url, application="hub api", least=0, most=8).open()
     master = settings.open_master_keys()
     providers = InstalledProviders()
+    connectivity = Connectivity(settings, database, master, providers)
     owners = RayOwners()
     flusher = Flusher(settings.database_url, owners).start()
     ingress = Ingress(
@@ -136,10 +140,12 @@ async def _build_api() -> tuple[App, Close]:
         owners=owners,
         providers=providers,
         settings=settings,
-        tester=tester(settings, database, master, providers),
+        tester=connectivity.test,
+        lister=connectivity.stores,
         redis=hints,
     )
     api: Any = build_api(context)
+    consents = Callback(consent_context(context))
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
@@ -147,6 +153,8 @@ async def _build_api() -> tuple[App, Close]:
             await ingress(scope, receive, send)
         elif path.startswith("/health/") or path == "/metrics":
             await operations(scope, receive, send)
+        elif path.startswith(CONSENTS) and scope["type"] == "http":
+            await consents(scope, receive, send)
         else:
             await api(scope, receive, send)
 
@@ -179,7 +187,8 @@ async def _build_live() -> tuple[App, Close]:
             await hints.aclose()
 
     master = settings.open_master_keys()
-    command = order_commands(database, BodyVault(master, keep_day_key(database)), RayOwners())
+    bodies = BodyVault(master, keep_day_key(database))
+    command = order_commands(database, master, bodies, RayOwners(), InstalledProviders())
     return Live(LiveContext(database, master, feeds, command)), close
 
 

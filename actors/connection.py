@@ -66,6 +66,10 @@ class ConnectionActor:
             state["node"] = ray.get_runtime_context().get_node_id()
         return state
 
+    async def extra(self, connection: str, name: str, params: bytes) -> bytes:
+        """Have the connection's owner read an extra; reads take no secrets."""
+        return await self._host.extra(connection, name, params)
+
     async def stop(self) -> None:
         """Finish what runs, let go of claims."""
         self._host.stop()

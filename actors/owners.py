@@ -8,6 +8,8 @@ from typing import Any
 
 import ray
 
+from hub.extras.answers import EXTRA_SECONDS, no_owner, too_slow
+
 NAMESPACE = "hub"
 COALESCE_SECONDS = 0.01
 STATE_SECONDS = 3.0
@@ -54,6 +56,19 @@ class RayOwners:
             self._handles.pop(connection, None)
             return None
         return dict(answer) if answer is not None else None
+
+    async def extra(self, connection: str, name: str, params: bytes) -> bytes:
+        """Have the connection's owner read an extra, waiting a moment longer than the owner itself does."""
+        try:
+            handle = await self._handle(connection)
+            answer: bytes = await asyncio.wait_for(_result(handle.extra.remote(connection, name, params)), EXTRA_SECONDS + 2)
+        except TimeoutError:
+            self._handles.pop(connection, None)
+            return too_slow().encode()
+        except Exception:
+            self._handles.pop(connection, None)
+            return no_owner().encode()
+        return answer
 
 
 async def _result(reference: Any) -> Any:

@@ -40,29 +40,33 @@ def _is_uuid(text: str) -> bool:
     return True
 
 
-def register_app(sandbox: str, facts: Facts, address: str) -> None:
-    """Tell a simulated vendor the address of a partner app, once or under a suffix for each kind of call."""
+def register_app(sandbox: str, facts: Facts, address: str, known: dict[str, str]) -> None:
+    """Tell a simulated vendor the address of a partner app (whose credentials are `known`), once or for each kind of call."""
     webhook = facts.webhook
     if webhook is None or webhook.level != "app":
         return
     path = f"/_control/{facts.slug}/webhooks"
     if not webhook.suffixes:
         call(sandbox, "POST", path, {"url": address} | ({"events": list(webhook.events)} if webhook.events else {}))
-    for suffix in webhook.suffixes:
-        call(sandbox, "POST", path, {"url": f"{address}/{suffix}", "events": [suffix]})
+    for event, suffix in webhook.suffixes.items():
+        call(sandbox, "POST", path, {"url": f"{address}/{suffix.format_map(known)}", "events": [event]})
 
 
-def register_connection(sandbox: str, facts: Facts, address: str) -> dict[str, str]:
-    """Tell a simulated vendor the address of one connection; the credentials that come of it."""
+def own_secret(facts: Facts) -> dict[str, str]:
+    """The secret that the tenant chooses, where a vendor signs nothing and the registered address ends in it."""
+    webhook = facts.webhook
+    return {webhook.secret: secrets.token_urlsafe(24)} if webhook is not None and webhook.secret_in_address else {}
+
+
+def register_connection(sandbox: str, facts: Facts, address: str, own: dict[str, str]) -> dict[str, str]:
+    """Tell a simulated vendor the address of one connection with these credentials; what more the connection must know."""
     webhook = facts.webhook
     if webhook is None or webhook.level != "connection":
         return {}
-    path = f"/_control/{facts.slug}/webhooks"
     wanted: dict[str, Any] = {"events": list(webhook.events)} if webhook.events else {}
+    address = f"{address}/{own[webhook.secret]}" if webhook.secret_in_address else address
+    made = call(sandbox, "POST", f"/_control/{facts.slug}/webhooks", {"url": address, **wanted})
     if webhook.secret_in_address:
-        secret = secrets.token_urlsafe(24)
-        call(sandbox, "POST", path, {"url": f"{address}/{secret}", **wanted})
-        return {webhook.secret: secret}
-    made = call(sandbox, "POST", path, {"url": address, **wanted})
+        return {}
     known = {"endpoint_id": made.get("id"), "webhook_username": made.get("username"), webhook.secret: made.get("secret")}
     return {name: str(value) for name, value in known.items() if value and name in facts.credentials}

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from cluster.pairs import ZONES, Pair, every_pair, make_store, register_app, register_connection
+from cluster.pairs import ZONES, Pair, every_pair, make_store, own_secret, register_app, register_connection
 from cluster.sandbox_process import call
 from hub.contract import Facts, InstalledProviders
 from hub.database.pool import Database
@@ -117,7 +117,7 @@ def open_restaurants(settings: Settings, sandbox: str, dealt: list[list[Pair]] |
         opening = _Opening(Door(root, tokens[found.tenant]), operator_door, found.tenant, number, vendors, apps, sandbox)
         links += [opening.link(pos, platform) for pos, platform in pairs]
     for slug in vendors:
-        register_app(sandbox, _facts(slug), f"{settings.registered_url}/webhooks/{slug}")
+        register_app(sandbox, _facts(slug), f"{settings.registered_url}/webhooks/{slug}", vendors[slug]["credentials"])
     for tenant, token in tokens.items():
         _publish(Door(root, token), [link for link in links if link.tenant == tenant])
     people = (*logins, msgspec.structs.replace(operator, tenant=logins[0].tenant))
@@ -162,13 +162,13 @@ class _Opening:
         if slug in self._made:
             return self._made[slug]
         facts, known = _facts(slug), self._vendors[slug]["credentials"]
-        own = {name: known[name] for name, field in facts.credentials.items() if field.of == "connection" and known.get(name)}
+        own = {name: known[name] for name, field in facts.credentials.items() if field.of == "connection" and known.get(name)} | own_secret(facts)
         body: dict[str, Any] = {"provider": slug, "name": f"{facts.name} demo", "credentials": own, "environment": "simulator"}
         body["settings"] = facts.environments["simulator"].settings
         if slug in self._apps:
             body["provider_app"] = self._apps[slug]
         made = self._door("POST", "/connections", body)
-        more = register_connection(self._sandbox, facts, made["webhook_url"]) if made["webhook_url"] else {}
+        more = register_connection(self._sandbox, facts, made["webhook_url"], own) if made["webhook_url"] else {}
         if more:
             self._door("PATCH", f"/connections/{made['id']}", {"credentials": {**own, **more}})
         self._made[slug] = str(made["id"])

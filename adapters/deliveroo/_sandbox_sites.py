@@ -93,7 +93,7 @@ class Sites(Sandbox):
             ZoneInfo(timezone)
         except (ValueError, OSError, LookupError) as error:
             raise ControlError(400, f"no timezone {timezone!r}") from error
-        all_day = [{"start": "00:00", "end": "23:59"}]
+        all_day = [{"local_start_time": "00:00", "local_end_time": "23:59"}]
         self._stores[ref] = {
             "ref": ref,
             "name": name,
@@ -102,7 +102,8 @@ class Sites(Sandbox):
             "status": "OPEN",
             "blocked": "",
             "mode": "QUIET",
-            "hours": [{"day_of_week": day, "time_periods": all_day} for day in DAYS],
+            "times": {"busy": 20, "quiet": 10},
+            "hours": dict.fromkeys(DAYS, all_day),
             "tabletless": True,
             "webhook_type": "ORDER_EVENTS",
             "strikes": deque(maxlen=STRIKES),

@@ -170,7 +170,10 @@ class DeliverooSandbox(Uploads):
             ("PUT", site + "/status", "site.set_status", self._set_status, about("site")),
             ("GET", site + "/opening_hours", "site.hours", self._get_hours, about("site")),
             ("POST", site + "/opening_hours", "site.set_hours", self._set_hours, about("site")),
+            ("GET", site + "/workload/mode", "site.workload", lambda call: Answer(200, {"mode": self._site(call)["mode"]}), about("site")),
             ("PUT", site + "/workload/mode", "site.set_workload", self._set_workload, about("site")),
+            ("GET", site + "/workload/times", "site.times", lambda call: Answer(200, self._site(call)["times"]), about("site")),
+            ("PUT", site + "/workload/times", "site.set_times", self._set_times, about("site")),
         ]
         for path in off.values():
             tables.append(("GET", path, "stock.get", self._get_off, about("site")))
@@ -315,24 +318,36 @@ class DeliverooSandbox(Uploads):
     def _in_hours(site: Json) -> bool:
         now = datetime.now(ZoneInfo(site["timezone"]))
         clock = now.strftime("%H:%M")
-        today = [each["time_periods"] for each in site["hours"] if each["day_of_week"] == DAYS[now.weekday()]]
-        return any(period["start"] <= clock <= period["end"] for periods in today for period in periods)
+        today = site["hours"].get(DAYS[now.weekday()], [])
+        return any(each["local_start_time"] <= clock <= each["local_end_time"] for each in today)
 
     def _get_hours(self, call: Call) -> Answer:
         return Answer(200, {"opening_hours": self._site(call)["hours"]})
 
     def _set_hours(self, call: Call) -> Answer:
-        site, wanted = self._site(call), json_body(call, opening_hours=list).get("opening_hours")
-        if not wanted or not all(isinstance(each, dict) for each in wanted):
-            raise refuse("opening_hours is a list of {day_of_week, time_periods} and not empty")
-        for each in wanted:
-            one_of(each, "day_of_week", DAYS)
+        """Replace the whole week; a day that is not named is closed."""
+        site, wanted = self._site(call), json_body(call, opening_hours=dict).get("opening_hours")
+        if not wanted or not set(wanted) <= set(DAYS):
+            raise refuse("opening_hours is {day: [{local_start_time, local_end_time}]} and not empty")
+        for day, periods in wanted.items():
+            if not isinstance(periods, list) or not all(isinstance(each, dict) for each in periods):
+                raise refuse(f"opening_hours.{day} is a list of {{local_start_time, local_end_time}}")
+            named = [{"start": each.get("local_start_time"), "end": each.get("local_end_time")} for each in periods]
             try:
-                check_periods(each.get("time_periods"), "opening_hours")
+                check_periods(named, f"opening_hours.{day}")
             except MenuError as error:
                 raise refuse(str(error)) from error
-        site["hours"] = wanted
+        site["hours"] = {day: wanted.get(day, []) for day in DAYS}
         return self._get_hours(call)
+
+    def _set_times(self, call: Call) -> Answer:
+        """Set the minutes of preparation; a busy kitchen needs some steps of five more than a quiet one."""
+        site, body = self._site(call), json_body(call, busy=int, quiet=int)
+        quiet, busy = (body.get(name) or 0 for name in ("quiet", "busy"))
+        if quiet < 1 or busy <= quiet or (busy - quiet) % 5:
+            raise refuse("busy is more than quiet, by a multiple of 5 minutes")
+        site["times"] = {"busy": busy, "quiet": quiet}
+        return Answer(200, site["times"])
 
     def _set_workload(self, call: Call) -> Answer:
         site = self._site(call)

@@ -224,8 +224,9 @@ class DoorDashSandbox(Platform):
             raise refuse(403, "forbidden", "Access is denied: this provider is not on the list of those who may cancel")
         wanted = f"merchant: {reason} {details}".strip()
         if placed.state not in {CONFIRMED, READY}:
-            same = placed.state == CANCELLED and placed.reason == wanted
-            raise refuse(400, "bad_request", f"Order is {placed.state}: not confirmed, or already cancelled", repeats=same)
+            if placed.state == CANCELLED:
+                raise refuse(400, "bad_request", "Order has already been cancelled", repeats=placed.reason == wanted)
+            raise refuse(400, "bad_request", f"Order is not confirmed: it is {placed.state}")
         self.cancel(placed, wanted)
         if pause := _CANCEL_PAUSES[reason]:
             self.deactivate(placed.store, reason, details, time.time() + pause, tell=True)

@@ -2,13 +2,19 @@
 
 from adapters.square.adapter import VERSION, Square
 from adapters.square.webhooks import SquareIngress
-from hub.contract import Provider, RefreshToken, load_facts
+from hub.contract import AuthorizationCode, Provider, load_facts
 
 FACTS = load_facts(__name__)
 
 PROVIDER = Provider(
     facts=FACTS,
     adapter=Square,
-    auth=lambda facts: RefreshToken("/oauth2/token", extra_headers={"Square-Version": VERSION}),
+    auth=lambda facts: AuthorizationCode(
+        "/oauth2/token",
+        "/oauth2/authorize",
+        facts.auth.scopes,
+        extra_headers={"Square-Version": VERSION},
+        consent_fields={"session": "false"},
+    ),
     ingress=SquareIngress(),
 )

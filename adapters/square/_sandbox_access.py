@@ -22,6 +22,12 @@ EVENT_TYPES = (
     "location.updated",
     "oauth.authorization.revoked",
 )
+SCOPES = frozenset(
+    {
+        "MERCHANT_PROFILE_READ", "MERCHANT_PROFILE_WRITE", "ITEMS_READ", "ITEMS_WRITE", "ORDERS_READ", "ORDERS_WRITE", "PAYMENTS_READ",
+        "PAYMENTS_WRITE", "INVENTORY_READ", "INVENTORY_WRITE",
+    }
+)  # fmt: skip
 _LIVE_TOKENS = 8
 
 
@@ -72,6 +78,9 @@ class Tokens:
         back = call.query.get("redirect_uri", "")
         if not back.startswith(("http://", "https://")):
             raise refuse("INVALID_VALUE", "redirect_uri is missing", "redirect_uri")
+        scopes = set(call.query.get("scope", "").split())
+        if not scopes or scopes - SCOPES:
+            raise refuse("INVALID_VALUE", f"scope names {', '.join(sorted(scopes - SCOPES)) or 'nothing'}", "scope")
         code = f"sq0cgp-{self._ids.text(22)}"
         self.codes[code] = back
         return Answer(

@@ -24,6 +24,15 @@ def _count(quantity: str) -> int | float:
     return int(value) if value.is_integer() else value
 
 
+def _handing_over(order: Json) -> Json:
+    """What the kitchen's ticket says beside the lines: for whom it is, and the notes."""
+    for fulfillment in order.get("fulfillments", []):
+        details = fulfillment.get("pickup_details") or fulfillment.get("delivery_details") or {}
+        recipient = details.get("recipient") or {}
+        return {"customer": recipient.get("display_name"), "phone": recipient.get("phone_number"), "note": details.get("note")}
+    return {"customer": None, "phone": None, "note": None}
+
+
 class StaffedSandbox(Sandbox):
     """The part of Square's sandbox that the control API steers."""
 
@@ -142,5 +151,6 @@ class StaffedSandbox(Sandbox):
                 for line in order.get("line_items", [])
             ],
             "ticket": order.get("ticket_name"),
+            **_handing_over(order),
             "history": kept.history,
         }

@@ -28,7 +28,7 @@ from ._sandbox_totals import Order
 _EVENTS = frozenset(
     {
         *("order_updated", "channel_order_updated", "guest_order_status", "menus_updated", "in_stock", "low_quantity", "out_of_stock"),
-        *("partner_added", "partner_removed", "availability_online", "availability_offline"),
+        *("partner_added", "partner_removed", "availability_online", "availability_offline", "ordering_schedule_updated"),
     }
 )
 _NO_RESTAURANT = "partners."

@@ -222,6 +222,7 @@ class Menu:
             {
                 "id": item["id"],
                 "title": title(item),
+                "name": title(item),
                 "price": item["price_info"]["price"],
                 "external_data": item.get("external_data"),
                 "suspended_until": suspended_until(item),

@@ -29,6 +29,9 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: dict[str, str | int | bool] = {}
     """Connection settings that fit this environment, where its accounts are known: the simulator's."""
 
+    limited: bool = True
+    """Whether the vendor's limits hold here; a simulator may have none."""
+
     def base(self, name: str) -> str:
         """The base URL of a name; `auth` falls back to `api`, `consent` to `auth`."""
         if name == "consent":
@@ -90,8 +93,8 @@ class WebhookFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replay_window: float = 0
     events: tuple[str, ...] = ()
     """Event types to subscribe to, where the vendor lets them be chosen."""
-    suffixes: tuple[str, ...] = ()
-    """Event types that are registered one by one, each under its own suffix of the address."""
+    suffixes: dict[str, str] = {}
+    """Event types that are registered one by one, and the suffix of the address of each; `{name}` stands for a credential."""
     secret_in_address: bool = False
     """Nothing is signed: the address that is registered ends in the secret."""
 

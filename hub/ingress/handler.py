@@ -218,7 +218,9 @@ class Ingress:
 
     async def _home(self, signers: Sequence[AppKey], fact: Fact) -> StoreRoute | None:
         if not fact.store_ref:
-            return None
+            kind, _, order = fact.subject.partition("/")
+            found = [await self._routes.order(app.app, order) for app in signers] if kind == "order" and order else []
+            return next(filter(None, found), None)
         for app in signers:
             home = await self._routes.store(app.app, fact.store_ref)
             if home is None and fact.kind == "store.provisioned":

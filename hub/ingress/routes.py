@@ -77,6 +77,15 @@ class Routes:
 
         return await self._get(("store", app, store_ref), ask, None)
 
+    async def order(self, app: str, platform_order_id: str) -> StoreRoute | None:
+        """The connection of this app that took an order in, for calls that name no store; None when none did, or several."""
+
+        async def ask() -> StoreRoute | None:
+            row = await self._database.fetchrow("select tenant_id, connection from hub.route_order($1, $2)", app, platform_order_id)
+            return StoreRoute(row["tenant_id"], row["connection"]) if row is not None else None
+
+        return await self._get(("order", app, platform_order_id), ask, None)
+
     async def provision(self, app: str, store_ref: str) -> None:
         """Take the vendor's word that a store was connected: proves the only claim on it, where nothing is proven yet."""
         await self._database.fetch("select * from hub.prove_claim($1, $2, 'provisioned')", app, store_ref)

@@ -57,9 +57,9 @@ class _Fitting:
         options = [fitted for option in group.modifiers if (fitted := self._option(group, option, level)) is not None]
         if len(options) < max(1, group.minimum) and not _repeats(group, options):
             return None
-        fitted = msgspec.structs.replace(group, modifiers=tuple(options))
-        key = identifier if self.groups.setdefault(identifier, fitted) == fitted else f"{identifier}-{level}"
-        self.groups[key] = msgspec.structs.replace(fitted, id=key)
+        made = msgspec.structs.replace(group, modifiers=tuple(options))
+        key = identifier if self.groups.setdefault(identifier, made) == made else f"{identifier}-{level}"
+        self.groups[key] = msgspec.structs.replace(made, id=key)
         return key
 
     def _option(self, group: ModifierGroup, option: Modifier, level: int) -> Modifier | None:

@@ -72,6 +72,9 @@ async def submit(place: Workplace, desk: Desk) -> Changes:
     except Unresolvable as error:
         return _unresolvable(row, str(error))
     except Rejected as error:
+        if effects.may_be_there:
+            # A read was refused while a write's outcome is unknown: that says nothing about the order.
+            raise RetryLater(f"the order may be in the POS, and the POS refuses a read: {error}") from error
         result = PosRejected(str(error), error.code)
     return _submitted(row, order, result)
 
@@ -217,7 +220,8 @@ async def cancel(place: Workplace, desk: Desk) -> Changes:
         return Changes()
     order, key = order_of(place.master, place.tenant, claim)
     submitted = place.effects(desk, key, order=row)
-    pos_order_id = row.pos_order_id or next((done.vendor_ref for done in submitted.done.values() if done.vendor_ref), None)
+    told = [done.vendor_ref for _, done in sorted(submitted.done.items(), key=lambda each: each[0] != "order") if done.vendor_ref]
+    pos_order_id = row.pos_order_id or next(iter(told), None)
     if pos_order_id is None:
         if not submitted.may_be_there:
             return Changes()

@@ -136,8 +136,6 @@ class Host:
     async def _place(self, hosted: _Hosted, tenant: str, connection: str) -> Workplace:
         if hosted.place is None or monotonic() - hosted.opened > REOPEN_SECONDS:
             assert self._session is not None
-            if hosted.kept is None and (provider := self._providers.get(hosted.slug)) is not None:
-                hosted.kept = Kept(provider.facts)
             hosted.place = await open_workplace(
                 tenant=tenant,
                 connection=connection,
@@ -149,6 +147,7 @@ class Host:
                 policies=self._policies,
                 kept=hosted.kept,
             )
+            hosted.kept = hosted.place.kept
             hosted.opened = monotonic()
         return hosted.place
 

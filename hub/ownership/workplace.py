@@ -77,6 +77,14 @@ where l.pos_connection = $1 or l.delivery_connection = $1
 """
 
 
+class Kept:
+    """What outlives the reopening of a connection: its limits' buckets and what its vendor's settings were."""
+
+    def __init__(self, facts: Facts, environment: str) -> None:
+        found = facts.environments.get(environment)
+        self.limiter, self.memory = Limiter(facts.limits if found is None or found.limited else ()), Memory()
+
+
 class Workplace:
     """One connection's. Reads are cached for moments; nothing here writes."""
 
@@ -92,7 +100,9 @@ class Workplace:
         master: MasterKeys,
         bodies: BodyVault,
         policies: Policies,
+        kept: Kept,
     ) -> None:
+        self.kept = kept
         self.tenant, self.connection, self.row = tenant, row.id, row
         self.provider, self.adapter, self.client = provider, adapter, client
         self.database, self.master, self.bodies, self.policies = database, master, bodies, policies
@@ -208,13 +218,6 @@ def connected(facts: Facts, row: ConnectionRow, credentials: Mapping[str, str], 
     return Connected(row.id, row.environment, settings, webhook_address(facts, row.id, public_url), details)
 
 
-class Kept:
-    """What outlives the reopening of a connection: its limits' buckets and what its vendor's settings were."""
-
-    def __init__(self, facts: Facts) -> None:
-        self.limiter, self.memory = Limiter(facts.limits), Memory()
-
-
 async def open_workplace(
     *,
     tenant: str,
@@ -246,7 +249,7 @@ async def open_workplace(
         tokens: AppTokens | ConnectionTokens = AppTokens(database, master, row.provider_app)
     else:
         tokens = ConnectionTokens(database, master, tenant, connection, row.provider_app)
-    kept = kept or Kept(facts)
+    kept = kept or Kept(facts, row.environment)
     client = VendorClient(
         slug=facts.slug,
         session=session,
@@ -270,4 +273,5 @@ async def open_workplace(
         master=master,
         bodies=bodies,
         policies=policies,
+        kept=kept,
     )

@@ -95,9 +95,10 @@ async def set_stock(place: Workplace, desk: Desk) -> Changes:
     text = await place.bodies.open(place.tenant, claim.body, "messages", place.connection, claim.dedupe_key)
     wanted = msgspec.json.decode(text, type=Levels)
     if isinstance(place.adapter, StockWrite):
-        step = await place.adapter.stock_step(wanted.location_ref, wanted.levels)
-        step = msgspec.structs.replace(step, name=f"{step.name}/{claim.message}")
-        await place.effects(desk, await place.bodies.key(place.tenant), subject=claim.subject).perform(step)
+        effects = place.effects(desk, await place.bodies.key(place.tenant), subject=claim.subject)
+        for number, batch in enumerate(_batches(wanted.levels, place.facts.availability_batch)):
+            step = await place.adapter.stock_step(wanted.location_ref, batch)
+            await effects.perform(msgspec.structs.replace(step, name=f"{step.name}/{claim.message}/{number}"))
     here = [
         x for x in await place.links() if x.active and x.pos_connection == place.connection and x.pos_location_ref == wanted.location_ref
     ]
@@ -119,9 +120,9 @@ async def push_stock(place: Workplace, desk: Desk) -> Changes:
     refused: list[str] = []
     effects = place.effects(desk, await place.bodies.key(place.tenant), subject=claim.subject)
     for number, batch in enumerate(_batches(differ, place.facts.availability_batch)):
-        step = await place.adapter.availability_step(link.delivery_store_ref, batch)
-        step = msgspec.structs.replace(step, name=f"{step.name}/{claim.message}/{number}")
         try:
+            step = await place.adapter.availability_step(link.delivery_store_ref, batch)
+            step = msgspec.structs.replace(step, name=f"{step.name}/{claim.message}/{number}")
             answer = await effects.perform(step)
             failed = set(answer.data.get("failed") or ())
         except (Rejected, Misconfigured) as error:

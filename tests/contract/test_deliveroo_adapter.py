@@ -376,10 +376,10 @@ async def test_a_refused_menu_says_why(bench: Bench) -> None:
 
 
 async def test_sites_are_read_and_changed(bench: Bench) -> None:
-    """Stores with currency and zone; status, workload, preparation times and hours are set and read back."""
+    """Stores with their zone; status, workload, preparation times and hours are set and read back."""
     assert [(s.ref, s.currency, s.timezone, s.country) for s in await bench.adapter.list_stores()] == [
-        (STORE, "GBP", "Europe/London", "GB"),
-        (OTHER, "GBP", "Europe/London", "GB"),
+        (STORE, "", "Europe/London", "GB"),
+        (OTHER, "", "Europe/London", "GB"),
     ]
     assert await bench.adapter.test() == "Harbour & Mill (gb): 2 sites"
     hours = tuple(Hours(day, "00:00", "23:59") for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"))

@@ -59,6 +59,7 @@ async def test_an_order_waits_for_the_cashier_and_shows_what_the_merchant_is_owe
     answer = await pos.submit(pos.task(order))
     assert isinstance(answer, Queued)
     assert timedelta(minutes=9) < answer.until - datetime.now(UTC) <= timedelta(minutes=10)
+    assert ([each.field for each in answer.not_carried], answer.adjustment) == (["charges owed to the platform"], "")
     row = await pos.row(answer.pos_order_id)
     assert (row["due"], row["total"], row["charges"], row["tip"], row["reference"]) == (8926, 7726, 1200, 500, REFERENCE)
     assert row["due"] == order.merchant_total().amount

@@ -6,6 +6,7 @@ import hmac
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
@@ -214,6 +215,36 @@ async def test_tokens_expire_and_a_refresh_gives_a_new_one(square: Client) -> No
     assert (await square.call("GET", "/square/v2/locations"))[0] == 200
     wrong = {**ask, "client_secret": "wrong", "grant_type": "refresh_token"}
     assert (await square.call("POST", "/square/oauth2/token", wrong))[0] == 401
+
+
+async def test_a_consent_gives_a_code_and_the_code_a_token_once(square: Client) -> None:
+    """Back to the application with code and state; the code is good once, for its redirect address; unknown scopes are refused."""
+    app = square.sandboxes["square"].app_credentials()
+    back = "https://hub.example/oauth/square/callback"
+    ask = {"client_id": app["client_id"], "scope": "ORDERS_READ ITEMS_READ", "state": "s 1", "session": "false", "redirect_uri": back}
+    for wrong, status in (
+        ({"client_id": "other"}, 401),
+        ({"scope": "ORDERS_READ EVERYTHING"}, 400),
+        ({"scope": ""}, 400),
+        ({"redirect_uri": ""}, 400),
+    ):
+        async with square.http.get(f"{square.root}/square/oauth2/authorize", params={**ask, **wrong}, allow_redirects=False) as answer:
+            assert answer.status == status, wrong
+    codes = []
+    for _ in range(2):
+        async with square.http.get(f"{square.root}/square/oauth2/authorize", params=ask, allow_redirects=False) as answer:
+            assert answer.status == 302
+            sent = parse_qs(urlsplit(answer.headers["Location"]).query)
+            assert (answer.headers["Location"].split("?")[0], sent["state"]) == (back, ["s 1"])
+            codes.append(sent["code"][0])
+    grant = {**app, "grant_type": "authorization_code", "code": codes[0]}
+    status, got = await square.call("POST", "/square/oauth2/token", {**grant, "redirect_uri": back})
+    assert (status, got["token_type"], bool(got["refresh_token"])) == (200, "bearer", True)
+    assert (await square.call("POST", "/square/oauth2/token", {**grant, "redirect_uri": back}))[0] == 401
+    stolen = {**grant, "code": codes[1], "redirect_uri": "https://elsewhere.example"}
+    assert (await square.call("POST", "/square/oauth2/token", stolen))[0] == 401
+    square.token = got["access_token"]
+    assert (await square.call("GET", "/square/v2/locations"))[0] == 200
 
 
 async def test_webhooks_carry_the_documented_signature(square: Client) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from adapters.square import PROVIDER
 from adapters.square.adapter import Square
-from hub.contract import CancelTask, Connected, Done, Request, Response, Step, SubmitTask
+from hub.contract import CancelTask, Connected, Done, OAuthCode, Request, Response, Step, SubmitTask
 from hub.model import Address, Charge, Customer, Discount, Fulfilment, Line, Modifier, Money, Order, Payment, Tax, Tip
 from tests.contract.openapi import Spec, SpecError, vendor_spec
 
@@ -167,6 +168,23 @@ async def test_the_refresh_of_a_token_is_to_the_letter(spec: Spec) -> None:
     )
     assert request is not None
     check(spec, request)
+
+
+async def test_the_exchange_of_a_code_is_to_the_letter(spec: Spec) -> None:
+    """The OAuth call, and the consent's address with its scopes separated by spaces."""
+    auth = PROVIDER.auth(PROVIDER.facts)
+    assert isinstance(auth, OAuthCode)
+    app, back = {"client_id": "client", "client_secret": "secret"}, "https://hub.example/oauth/square/callback"
+    check(spec, auth.code_request(app, "code", back))
+    url = urlsplit(auth.consent_url("https://connect.squareup.com", app, back, "state"))
+    query = parse_qs(url.query)
+    assert (url.netloc, url.path, query["session"], query["redirect_uri"]) == (
+        "connect.squareup.com",
+        "/oauth2/authorize",
+        ["false"],
+        [back],
+    )
+    assert query["scope"] == [" ".join(PROVIDER.facts.auth.scopes)]
 
 
 def test_the_check_can_fail(spec: Spec) -> None:

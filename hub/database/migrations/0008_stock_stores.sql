@@ -30,3 +30,17 @@ create table hub.vendor_stores (
 );
 select hub.guard_table('hub.vendor_stores');
 grant select, insert, update, delete on hub.vendor_stores to hub_service;
+
+-- Crosses tenants: a courier's call names an order and no store. Only orders of this app's own connections are looked at, and one
+-- that two connections hold is nobody's.
+create function hub.route_order(p_app text, p_order text) returns table (tenant_id text, connection text)
+  language sql stable security definer set search_path = pg_catalog as $$
+  select min(c.tenant_id), min(c.id)
+  from hub.orders o join hub.connections c on c.tenant_id = o.tenant_id and c.id = o.delivery_connection
+  where c.provider_app = p_app and c.status <> 'removed' and o.platform_order_id = p_order
+  having count(*) = 1
+$$;
+alter function hub.route_order(text, text) owner to hub_definer;
+revoke all on function hub.route_order(text, text) from public;
+grant execute on function hub.route_order(text, text) to hub_service;
+create index orders_platform_id on hub.orders (platform_order_id);

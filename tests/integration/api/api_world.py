@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import msgspec
 
 from hub.api.context import ApiContext
+from hub.contract import Done, Extra, Repeat, Request, Step
 from hub.contract.capabilities import Adapter
 from hub.contract.provider import (
     AuthFacts,
@@ -46,7 +48,7 @@ def _facts(slug: str, kind: Any, owner: Any, level: Any, credentials: dict[str, 
         environments={"production": Environment("https://api.example"), "simulator": Environment("{sandbox}/x")},
         auth=AuthFacts("static", owner),
         credentials=credentials,
-        capabilities=("orders",),
+        capabilities=("delay", "extras", "order_amend", "picked_up", "preparing"),
         order_states=("accepted",),
         money_unit="minor",
         idempotency="key",
@@ -57,7 +59,51 @@ def _facts(slug: str, kind: Any, owner: Any, level: Any, credentials: dict[str, 
 
 
 def _nothing(*_: Any) -> Adapter:
-    raise AssertionError("no adapter is made here")
+    raise AssertionError("no strategy is made here")
+
+
+class CountParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to count."""
+
+    ref: str
+    most: int = 10
+    items: tuple[str, ...] = ()
+
+
+class LockParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A drawer and its new code."""
+
+    drawer: str
+    code: str
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """A count."""
+
+    ref: str
+    count: int
+
+
+class Till:
+    """An adapter with one extra to read and one to run; it calls nobody."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def extras(self) -> dict[str, Extra]:
+        async def counts(params: CountParams) -> list[Counted]:
+            return [Counted(params.ref, params.most)]
+
+        async def lock(params: LockParams) -> Step:
+            return Step("lock", Request("PUT", f"/drawers/{params.drawer}", "lock", body=params.code.encode()), Repeat.NATURAL)
+
+        def locked(done: Done) -> Counted:
+            return Counted(done.vendor_ref, 1)
+
+        return {
+            "counts": Extra(title="Counts", params=CountParams, result=list[Counted], read=counts),
+            "lock": Extra(title="Lock a drawer", params=LockParams, result=Counted, step=lock, done=locked),
+        }
 
 
 def providers() -> MemoryProviders:
@@ -68,9 +114,10 @@ def providers() -> MemoryProviders:
     }
     app = {"client_secret": CredentialField("Client secret", secret=True, of="app")}
     made: Any = _nothing
+    adapter: Any = Till
     return MemoryProviders(
-        Provider(_facts("till", "pos", "connection", "connection", till), made, made),
-        Provider(_facts("courier", "delivery", "app", "app", app), made, made),
+        Provider(_facts("till", "pos", "connection", "connection", till), adapter, made),
+        Provider(_facts("courier", "delivery", "app", "app", app), adapter, made),
     )
 
 

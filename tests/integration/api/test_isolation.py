@@ -28,6 +28,8 @@ BODIES: dict[str, Any] = {
     "POST /messages/{message}/skip": lambda _: {"reason": "not mine"},
     "POST /orders/{order_id}/reject": lambda _: {"reason": "other"},
     "POST /orders/{order_id}/cancel": lambda _: {"reason": "other"},
+    "POST /orders/{order_id}/delay": lambda _: {"minutes": 5},
+    "POST /orders/{order_id}/amend": lambda _: {"quantities": {"l1": 1}},
 }
 """Bodies that are valid but for the other tenant's ids."""
 
@@ -41,6 +43,7 @@ NAMES: dict[str, Any] = {
     "session_id": lambda w: w.b.session,
     "message": lambda w: message_id(w.b.dead),
     "key_id": lambda w: w.key,
+    "extra": lambda _: "counts",
 }
 """The other tenant's id for each path parameter; a new parameter needs its line here."""
 
@@ -143,6 +146,8 @@ async def _fill(world: World, owner: asyncpg.Connection) -> None:
         insert into hub.attempts (tenant_id, connection, subject, step, generation, repeat, idempotency_key, request, sealed_with,
           timeout_seconds, epoch, started_at, first_started_at)
           values ('{b.tenant}', '{b.pos}', 'order/x', 'order', 1, 'key', 'k', 'x', 'd', 10, 1, hub.clock(), hub.clock());
+        insert into hub.oauth_states (tenant_id, state_hash, connection, user_id, redirect_uri, expires_at)
+          values ('{b.tenant}', 'x', '{b.pos}', '{b.user}', 'https://hub.example', hub.clock());
         """
     )
 
@@ -194,12 +199,12 @@ async def test_no_table_lets_a_tenant_at_another_tenants_rows(world: World, owne
 
 
 REVIEWED = {
-    "append_dead", "append_messages", "app_credential", "app_credential_lease", "app_credential_store", "app_credential_unlease",
+    "app_credential", "app_credential_lease", "app_credential_store", "app_credential_unlease", "append_dead", "append_messages",
     "assign_host", "claim_approve", "claims_list", "connections_of_host", "connections_to_place", "day_key_of", "due_connections",
-    "find_api_key", "find_login", "members_list", "operator_alert", "operator_alerts_open", "operator_figures", "prepare_partitions",
-    "prove_claim", "provider_app_create", "provider_app_keys", "release_singleton", "retain", "route_connection", "route_ingress",
-    "session_alive", "session_create", "session_revoke", "session_rotate", "store_unrouted", "take_singleton", "tenant_create",
-    "tenants_list", "undecided_orders", "unrouted_list", "user_create", "user_find", "user_totp_store",
+    "find_api_key", "find_login", "members_list", "oauth_state_take", "operator_alert", "operator_alerts_open", "operator_figures",
+    "prepare_partitions", "prove_claim", "provider_app_create", "provider_app_keys", "release_singleton", "retain", "route_connection",
+    "route_ingress", "session_alive", "session_create", "session_revoke", "session_rotate", "store_unrouted", "take_singleton",
+    "tenant_create", "tenants_list", "undecided_orders", "unrouted_list", "user_create", "user_find", "user_totp_store",
 }  # fmt: skip
 """Functions that cross tenants. Add one here only after asking what it gives to somebody who may call it."""
 

@@ -27,7 +27,8 @@ async def test_a_person_accepts_and_readies_an_order_and_others_may_not(here: To
     """Accept sends it to the POS and then tells the platform; a viewer and another tenant are refused."""
     here.start()
     await here.publish()
-    command = order_commands(here.database, BodyVault(here.master, keep_day_key(here.database)), here.owners)
+    bodies = BodyVault(here.master, keep_day_key(here.database))
+    command = order_commands(here.database, here.master, bodies, here.owners, here.providers)
     staff = Principal(here.tenant, "usr_x", "staff")
     stranger = await create_tenant(here.database, "Somebody else")
     placed = here.order()

@@ -12,6 +12,7 @@ from adapters._sandbox.server import running as sandboxes
 from adapters._sandbox.vendor import Sandbox
 from hub.contract import InstalledProviders, Provider, Providers
 from hub.database.pool import Database
+from hub.extras.answers import no_owner
 from hub.ids import new_id
 from hub.ingress import Flusher, Ingress, IngressContext, keep_day_key
 from hub.mailbox.messages import NewMessage, enqueue
@@ -54,6 +55,10 @@ class Owners:
     async def state(self, connection: str) -> dict[str, Any] | None:
         return None
 
+    async def extra(self, connection: str, name: str, params: bytes) -> bytes:
+        host = self.hosts.get(connection)
+        return await host.extra(connection, name, params) if host is not None else no_owner().encode()
+
 
 class Town:
     """One tenant with a POS and a platform, linked."""
@@ -82,18 +87,20 @@ class Town:
         self.tenant = await create_tenant(self.database, "Test restaurant")
         self.store = self.uber.stores()[0]["ref"]
         self.location_ref = place or self.square.stores()[0]["ref"]
-        app = await create_provider_app(
-            self.database, self.master, self.providers, provider=UBER, environment="simulator",
-            name=f"app {new_id('cor')}", credentials=self.uber.app_credentials(),
-        )  # fmt: skip
+        apps = {
+            slug: await create_provider_app(
+                self.database, self.master, self.providers, provider=slug, environment="simulator",
+                name=f"app {new_id('cor')}", credentials=vendor.app_credentials(),
+            )
+            for slug, vendor in ((UBER, self.uber), (SQUARE, self.square))
+        }  # fmt: skip
         async with self.database.tenant(self.tenant) as t:
             made = {}
-            known = {**self.square.app_credentials(), **self.square.connection_credentials()}
-            for slug, credentials in ((pos, pos_credentials or known), (UBER, {})):
+            known = self.square.connection_credentials()
+            for slug, credentials in ((pos, pos_credentials if pos_credentials is not None else known), (UBER, {})):
                 created = await create_connection(
                     t, self.master, self.providers, tenant=self.tenant, provider=slug, name=slug, credentials=credentials,
-                    settings=settings if slug == pos else {}, environment="simulator", simulator=True,
-                    provider_app=app if slug == UBER else None,
+                    settings=settings if slug == pos else {}, environment="simulator", simulator=True, provider_app=apps.get(slug),
                 )  # fmt: skip
                 made[slug] = created.id
             self.pos, self.platform = made[pos], made[UBER]

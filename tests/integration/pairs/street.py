@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from adapters._sandbox.vendor import Sandbox
-from cluster.pairs import ZONES, make_store, register_app, register_connection
+from cluster.pairs import ZONES, make_store, own_secret, register_app, register_connection
 from cluster.sandbox_process import call
 from hub.contract import Facts
 from hub.ids import new_id
@@ -60,7 +60,9 @@ class Street(Town):
                 async with self.database.tenant(self.tenant) as t:
                     claim = await claim_store(t, tenant=self.tenant, connection=connection, store_ref=ref)
                     await approve_claim(t, claim, actor="test")
-                await asyncio.to_thread(register_app, self.root, self.facts(slug), f"{self.public_url}/webhooks/{slug}")
+                await asyncio.to_thread(
+                    register_app, self.root, self.facts(slug), f"{self.public_url}/webhooks/{slug}", vendors[slug]["credentials"]
+                )
         async with self.database.tenant(self.tenant) as t:
             await t.execute("update hub.leases set host = connection")
         return self
@@ -77,12 +79,13 @@ class Street(Town):
     async def _connect(self, slug: str, known: dict[str, str], app: str | None) -> str:
         facts = self.facts(slug)
         own = {name: known[name] for name, field in facts.credentials.items() if field.of == "connection" and known.get(name)}
+        own |= own_secret(facts)
         async with self.database.tenant(self.tenant) as t:
             made = await create_connection(
                 t, self.master, self.providers, tenant=self.tenant, provider=slug, name=slug, credentials=own,
                 settings=facts.environments["simulator"].settings, environment="simulator", simulator=True, provider_app=app,
             )  # fmt: skip
-        more = await asyncio.to_thread(register_connection, self.root, facts, f"{self.public_url}/webhooks/{slug}/{made.id}")
+        more = await asyncio.to_thread(register_connection, self.root, facts, f"{self.public_url}/webhooks/{slug}/{made.id}", own)
         if more:
             async with self.database.tenant(self.tenant) as t:
                 await change_connection(

@@ -10,6 +10,7 @@ from adapters.deliveroo import models
 from adapters.deliveroo.mapping import courier_state, delay_minutes, order_from, rider_of, sightings, state_of
 from hub.contract import Drifted
 from hub.model import Charge, Discount, Money, NotCarried, Order, OrderState, Payment
+from tests.contract.openapi import vendor_spec
 
 NOW = datetime(2026, 4, 4, 12, 30, tzinfo=UTC)
 
@@ -142,7 +143,8 @@ def test_what_the_consumer_wants_is_carried() -> None:
     delivery = {"address": place, "estimated_delivery_at": "2026-04-04T19:00:00Z"}
     order = mapped(
         order_notes="بدون بصل", cutlery_notes="NO CUTLERY", customer=customer, delivery=delivery, asap=False, display_id=17,
-        fulfillment_type="restaurant", table_number=5, start_preparing_at="2026-04-04T18:00:00Z", remake_details={"parent_order_id": "gb:0"},
+        fulfillment_type="restaurant", table_number=5, start_preparing_at="2026-04-04T18:00:00Z",
+        remake_details={"parent_order_id": "gb:0"},
     )  # fmt: skip
     assert order.note.splitlines() == ["REMAKE of gb:0: no reason told", "بدون بصل", "NO CUTLERY"]
     assert (order.customer.name, order.customer.phone, order.customer.phone_code) == ("نورة", "+44 1", "123")
@@ -227,3 +229,13 @@ def test_the_newest_word_of_any_rider_counts() -> None:
 def test_delays_are_rounded_up_to_what_is_taken(minute: int, delay: int | None) -> None:
     """Two to ten minutes after the time that was planned; nothing for more, or for no delay."""
     assert delay_minutes("2026-04-04T12:24:00Z", datetime(2026, 4, 4, 12, minute, tzinfo=UTC)) == delay
+
+
+def test_the_sample_order_comes_to_what_it_says() -> None:
+    """The documented head: an offer that the merchant funds, fees that nobody owes it, and a deposit in another currency."""
+    path = vendor_spec("deliveroo", "order_new_event.json")
+    order = models.order_in(path.read_bytes())
+    assert order is not None
+    found = order_from(order, NOW)
+    assert (found.merchant_total(), found.total, notes(found)) == (Money(1770, "GBP"), Money(1770, "GBP"), {"fees"})
+    assert [(c.kind, c.to) for c in found.charges] == [("bag", "platform")]

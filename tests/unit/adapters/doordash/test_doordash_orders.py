@@ -8,9 +8,11 @@ import pytest
 
 from adapters.doordash import PROVIDER
 from adapters.doordash.adapter import DoorDash
+from adapters.doordash.extras import job_of
 from adapters.doordash.mapping import PICKUP_TIME, order_from, order_in
-from hub.contract import AmendTask, Connected, DecisionTask, Drifted, Http, Misconfigured, Repeat
-from hub.model import Charge, Discount, Modifier, Money, Order, Tax, Tip
+from adapters.doordash.models import ReportLink
+from hub.contract import AmendTask, Connected, DecisionTask, Drifted, Http, Misconfigured, Rejected, Repeat
+from hub.model import Charge, Discount, Modifier, Money, Order, StockLevel, Tax, Tip
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -217,3 +219,28 @@ def test_amendments_are_as_safe_to_repeat_as_they_are() -> None:
         "both": ("adjust_lines", Repeat.NEVER, 2),
     }
     assert adapter().amend_step(AmendTask(decision, order, {"plain": 0, "li-1": 2, "unknown": 0})) is None
+
+
+async def test_an_availability_call_is_of_the_first_levels_kind() -> None:
+    """Callers give one kind a call; store references are escaped."""
+    levels = [StockLevel("m", False, kind="modifier"), StockLevel("i", False)]
+    request = (await adapter().availability_step("a/b", levels)).request
+    assert (request.path, request.operation) == ("/marketplace/api/v1/stores/a%2Fb/item_options/status", "options_status")
+    assert json.loads(request.body) == [{"merchant_supplied_id": "m", "is_active": False}]
+    with pytest.raises(Rejected):
+        await adapter().availability_step("s", [])
+
+
+@pytest.mark.parametrize(
+    ("status", "link", "state"),
+    [
+        ("SUCCEEDED", "https://x", "ready"),
+        ("PENDING", "", "running"),
+        ("failed", "", "failed"),
+        ("FAILED", "https://x", "failed"),
+        ("", "", "running"),
+    ],
+)
+def test_a_report_is_ready_when_it_has_a_link(status: str, link: str, state: str) -> None:
+    """Whatever DoorDash calls the time before."""
+    assert job_of("r", ReportLink(report_link=link, report_status=status)).state == state

@@ -32,6 +32,7 @@ from hub.contract import (
     RateLimited,
     Rejected,
     Repeat,
+    Request,
     Response,
     Step,
     Submitted,
@@ -179,11 +180,36 @@ async def test_an_order_is_read_whatever_a_notice_says() -> None:
         await foodics(ByOperation(get_orders=NotFound("gone"))).order("o-1", b"{}")
 
 
+async def test_one_that_stands_is_found_before_a_declined_one() -> None:
+    """Both bear our reference; another's and no reference do not matter."""
+    mine = {"meta": {"3rd_party_order_number": "ord_1"}, "total_price": 56}
+    rows = [{"id": "a", "status": 3, **mine}, {"id": "b", "status": 1, **mine}, {"id": "c", "status": 7, **mine}, {"id": "d", "meta": []}]
+    http = ByOperation(list_orders=rows)
+    since = datetime(2026, 1, 10, 18, 0, tzinfo=UTC)
+    assert await foodics(http).find(task(), "order", since) == Done("b", {"status": 1, "total": "56"})
+    assert http.requests[-1].query["filter[updated_after]"] == "2026-01-10 17:55:00"
+    assert await foodics(ByOperation(list_orders=rows[:1])).find(task(), "order", since) == Done("a", {"status": 3, "total": "56"})
+
+
+async def test_every_page_is_read() -> None:
+    """Counted by their number: the links forget the filters."""
+
+    class Paged(ByOperation):
+        async def read(self, request: Request) -> Response:
+            if request.operation != "list_branches":
+                return await super().read(request)
+            page = int(request.query["page"])
+            return answer(200, {"data": [{"id": f"B-{page}"}], "meta": {"current_page": page, "last_page": 3}})
+
+    assert [each.ref for each in await foodics(Paged()).list_stores()] == ["B-1", "B-2", "B-3"]
+
+
 async def test_stock_is_one_product_a_call() -> None:
     """A product or an option, at one branch."""
     step = await foodics(ByOperation()).stock_step("B-1", [StockLevel("o 1", False, kind="modifier")])
     assert (step.request.path, step.repeat) == ("/modifier_options/o%201", Repeat.NATURAL)
     assert step.request.body == b'{"branches":[{"id":"B-1","is_in_stock":false}]}'
+    assert foodics(ByOperation()).read_step("stock/msg_1", answer(200, {"data": {"id": "o 1"}})) == Done("o 1")
     with pytest.raises(Rejected):
         await foodics(ByOperation()).stock_step("B-1", [])
 

@@ -236,6 +236,12 @@ def test_the_menu_of_a_branch() -> None:
     first, second = menu.groups
     assert (first.minimum, first.maximum, second.minimum, second.maximum) == (1, 2, 0, 1)
     assert first.id != second.id
+    limits = [
+        {"id": "m", "name": "Extra", "options": [option], "pivot": {"minimum_options": 0, "maximum_options": most}} for most in (1, 2)
+    ]
+    used = [product(str(number), modifiers=[each]) for number, each in enumerate([*limits, limits[0]])]
+    both = menu_from(used, (), Wanted("B-1", "SAR", tax_inclusive=True))
+    assert ([each.maximum for each in both.groups], both.items[0].group_ids == both.items[2].group_ids) == ([1, 2], True)
     assert [(each.id, each.name, each.price.amount, each.availability.available) for each in first.modifiers] == [
         ("o1", "جبنة", 250, False)
     ]

@@ -1,0 +1,5 @@
+"""deliveroo against the contract."""
+
+from tests.contract.suite import conformance
+
+TestConformance = conformance("deliveroo")

@@ -1,0 +1,5 @@
+"""doordash against the contract."""
+
+from tests.contract.suite import conformance
+
+TestConformance = conformance("doordash")

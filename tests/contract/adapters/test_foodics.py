@@ -1,0 +1,5 @@
+"""foodics against the contract."""
+
+from tests.contract.suite import conformance
+
+TestConformance = conformance("foodics")

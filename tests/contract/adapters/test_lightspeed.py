@@ -1,0 +1,5 @@
+"""lightspeed against the contract."""
+
+from tests.contract.suite import conformance
+
+TestConformance = conformance("lightspeed")

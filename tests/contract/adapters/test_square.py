@@ -1,0 +1,5 @@
+"""square against the contract."""
+
+from tests.contract.suite import conformance
+
+TestConformance = conformance("square")

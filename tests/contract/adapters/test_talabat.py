@@ -1,0 +1,5 @@
+"""talabat against the contract."""
+
+from tests.contract.suite import conformance
+
+TestConformance = conformance("talabat")

@@ -1,0 +1,5 @@
+"""toast against the contract."""
+
+from tests.contract.suite import conformance
+
+TestConformance = conformance("toast")

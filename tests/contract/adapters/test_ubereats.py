@@ -1,0 +1,5 @@
+"""ubereats against the contract."""
+
+from tests.contract.suite import conformance
+
+TestConformance = conformance("ubereats")

@@ -1,0 +1,54 @@
+"""The owners seam over Ray says something about every read, whatever becomes of the actor."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from actors import owners
+from actors.owners import RayOwners
+from hub.extras.answers import Answer, given, read_answer
+
+
+async def asked(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], Awaitable[bytes]] | None) -> Answer:
+    """What a read of an actor gives that answers so, or that is not there."""
+
+    def find(name: str, namespace: str) -> Any:
+        if answer is None:
+            raise ValueError(f"no actor {name} in {namespace}")
+        return SimpleNamespace(extra=SimpleNamespace(remote=lambda *_: answer()))
+
+    monkeypatch.setattr(owners.ray, "get_actor", find)
+    return read_answer(await RayOwners().extra("con_x", "counts", b"{}"))
+
+
+async def test_the_owners_answer_comes_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes out of the actor."""
+
+    async def answer() -> bytes:
+        return given([1]).encode()
+
+    found = await asked(monkeypatch, answer)
+    assert (found.ok, bytes(found.result)) == (True, b"[1]")
+
+
+async def test_an_actor_that_is_not_there_or_dies_is_no_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep finds such an actor; who reads is told to try again."""
+
+    async def die() -> bytes:
+        raise RuntimeError("the actor died")
+
+    assert [(await asked(monkeypatch, actor)).error for actor in (None, die)] == ["NoOwner", "NoOwner"]
+
+
+async def test_an_actor_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A moment after the owner itself would have given up."""
+    monkeypatch.setattr(owners, "EXTRA_SECONDS", -1.95)
+
+    async def silence() -> bytes:
+        await asyncio.sleep(60)
+        return b""
+
+    assert (await asked(monkeypatch, silence)).error == "TooSlow"
