@@ -38,7 +38,7 @@ class FoodicsSandbox(ListedSandbox):
     default_settings: ClassVar[dict[str, float]] = {
         "token_lifetime_s": 30 * 86_400,
         "requests_per_minute": 0,
-        "accept_after_s": 0,
+        "accept_after_s": 0.2,
         "vanish_rate": 0,
         "hide_product_options": 0,
         "plural_events": 0,

@@ -28,6 +28,7 @@ async def foodics() -> AsyncIterator[Client]:
     """A Foodics sandbox, its merchant's token, and a registered webhook address."""
     async with sandboxes() as client:
         await client.control("POST", "/foodics/webhooks", {"url": client.hooks.url})
+        await client.control("POST", "/foodics/settings", {"accept_after_s": 0})
         client.token = (await client.control("GET", ""))["foodics"]["credentials"]["access_token"]
         yield client
 
