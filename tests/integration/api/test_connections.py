@@ -31,7 +31,7 @@ async def test_a_new_connection_is_sealed_leased_and_read(world: World) -> None:
     assert made["settings"] == {"fast": False, "size": "large"}
     assert (made["environment"], made["status"]) == ("simulator", "active")
     assert made["webhook_url"] == f"https://hub.example/webhooks/till/{made['id']}"
-    assert [kind for kind, _ in await mailbox(world, made["id"])] == ["sync.stores", "sync.menu", "sync.orders"]
+    assert [kind for kind, _ in await mailbox(world, made["id"])] == ["sync.stores", "sync.menu", "sync.stock", "sync.orders"]
     assert made["id"] in world.owners.woken
     async with world.context.database.tenant(world.a.tenant) as tx:
         sealed = await tx.fetchval("select sealed from hub.credentials where connection = $1", made["id"])
