@@ -162,7 +162,9 @@ class _Opening:
         if slug in self._made:
             return self._made[slug]
         facts, known = _facts(slug), self._vendors[slug]["credentials"]
-        own = {name: known[name] for name, field in facts.credentials.items() if field.of == "connection" and known.get(name)} | own_secret(facts)
+        own = {name: known[name] for name, field in facts.credentials.items() if field.of == "connection" and known.get(name)} | own_secret(
+            facts
+        )
         body: dict[str, Any] = {"provider": slug, "name": f"{facts.name} demo", "credentials": own, "environment": "simulator"}
         body["settings"] = facts.environments["simulator"].settings
         if slug in self._apps:

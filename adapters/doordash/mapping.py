@@ -63,6 +63,8 @@ def currency_of(order: models.Order, linked: str) -> tuple[str, list[NotCarried]
     guess = _CURRENCIES.get(country.upper(), "USD")
     return guess, [NotCarried("currency", f"DoorDash tells none and the store is not linked: taken as {guess}")]
 
+_NOBODY_PAYS = 10**15
+
 
 class _Reader:
     """Reads one order; `notes` collects what does not fit."""
@@ -79,6 +81,8 @@ class _Reader:
         """An amount in minor units; what is finer is rounded, and that is named."""
         if value is None:
             return 0
+        if not value.is_finite() or abs(value) >= _NOBODY_PAYS:
+            raise Drifted(f"{path}: {value:.3E} is no amount")
         whole = int(value.quantize(Decimal(1), ROUND_HALF_EVEN))
         if whole != value:
             self.notes.append(NotCarried(path, f"{value} is finer than the currency's minor unit: taken as {whole}"))

@@ -24,6 +24,8 @@ _WORDS: tuple[tuple[str, _Fee], ...] = (
     ("small", "small_order"),
 )
 
+_NOBODY_PAYS = 10**12
+
 
 def number(value: Any, path: str) -> Decimal | None:
     """A number that comes as text or as a number; None for an absent or empty one. Raises Drifted, naming where it stood."""
@@ -33,7 +35,7 @@ def number(value: Any, path: str) -> Decimal | None:
         if isinstance(value, bool):
             raise InvalidOperation
         found = Decimal(value)
-        if found.is_finite():
+        if found.is_finite() and abs(found) < _NOBODY_PAYS:
             return found
     except (InvalidOperation, TypeError, ValueError):
         pass

@@ -218,6 +218,8 @@ class Placed:
                     "status": "DUE_IN_CASH" if money.cash else "PAID",
                 }
             ],
+            "note": self.note or None,
+            "customer": (self.parts["customers"][0].get("name") or {}).get("display_name") if self.parts.get("customers") else None,
             "items": [_summary(line) for line in self.lines],
             "history": self.history,
         }

@@ -73,12 +73,13 @@ def faults(
     orders: int = 1000,
     rate: Annotated[float, typer.Option(help="Orders a second.")] = 20.0,
     seed: Annotated[int, typer.Option(help="The same seed misbehaves the same way.")] = 1,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Every POS with every platform, instead of one pair.")] = False,
 ) -> None:
     """Orders under vendor faults while owners are killed; every order is then counted on both sides."""
     from cluster.bench.faults import bench_faults
     from hub.settings import Settings
 
-    found = bench_faults(Settings.load(), _say, orders=orders, rate=rate, seed=seed)
+    found = bench_faults(Settings.load(), _say, orders=orders, rate=rate, seed=seed, pairs=pairs)
     _show(found, as_json, "faults")
     if not found["good"]:
         raise typer.Exit(1)

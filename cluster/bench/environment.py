@@ -31,8 +31,11 @@ class Bench(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def bench_hub(settings: Settings, say: Say, pair: Pair = ("square", "ubereats")) -> Iterator[Bench]:
-    """Bring a hub up for the length of a block, in a home that goes with it; both restaurants link this pair."""
+def bench_hub(settings: Settings, say: Say, pair: Pair | None = ("square", "ubereats")) -> Iterator[Bench]:
+    """Bring a hub up for the length of a block, in a home that goes with it; both restaurants link this pair.
+
+    Without a pair they link every POS with every platform, dealt out between them.
+    """
     with tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
         run = RunFile(home)
@@ -43,7 +46,7 @@ def bench_hub(settings: Settings, say: Say, pair: Pair = ("square", "ubereats"))
         try:
             running = up(settings.replace(sandbox_url=sandbox), say)
             try:
-                yield Bench(running, sandbox, open_restaurants(running.settings, sandbox, [[pair]] * 2))
+                yield Bench(running, sandbox, open_restaurants(running.settings, sandbox, [[pair]] * 2 if pair else None))
             finally:
                 down(running)
         finally:

@@ -5,11 +5,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from cluster.bench.account import Report, check
 from cluster.bench.environment import Bench, bench_hub
 from cluster.bench.machine import machine
 from cluster.restaurants import DemoLink, Door
@@ -20,79 +20,6 @@ from hub.settings import Settings
 KILL_EVERY_SECONDS = 5.0
 SETTLE_SECONDS = 300.0
 RATES = {"error_rate": 0.1, "timeout_after_effect": 0.05, "duplicate_webhooks": 0.3, "reorder_webhooks": 0.3}
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What the checker found; every list holds ids, and all must be empty."""
-
-    placed: int
-    lost: list[str]
-    doubled: list[str]
-    unpaid: list[str]
-    paid_twice: list[str]
-    not_accepted: list[str]
-    strangers: list[str]
-    refused: list[dict[str, Any]]
-    dead_letters: int
-    dead: list[dict[str, Any]] = []
-    """What died and why."""
-
-    @property
-    def good(self) -> bool:
-        """Nothing lost, nothing twice, nothing refused that nobody injected."""
-        found = (self.lost, self.doubled, self.unpaid, self.paid_twice, self.not_accepted, self.strangers, self.refused)
-        return not any(found) and self.dead_letters == 0
-
-
-def check(placed: Iterable[str], platform: dict[str, Any], pos: dict[str, Any], dead_letters: int) -> Report:
-    """Hold both vendors' states against what was placed: each order once in the POS, paid once, accepted on its platform."""
-    placed = set(placed)
-    at_platform = {order["id"]: order for order in platform["orders"] if order["id"] in placed}
-    at_pos: dict[str, list[dict[str, Any]]] = {}
-    for order in pos["orders"]:
-        at_pos.setdefault(order["reference"], []).append(order)
-    lost, doubled, unpaid, twice, not_accepted = [], [], [], [], []
-    references = set()
-    for key in sorted(placed):
-        order = at_platform.get(key)
-        if order is None or not any(step["state"] == "ACCEPTED" for step in order["history"]):
-            not_accepted.append(key)
-        reference = order["reference"] if order is not None else ""
-        references.add(reference)
-        found = at_pos.get(reference, []) if reference else []
-        if not found:
-            lost.append(key)
-            continue
-        if len(found) > 1:
-            doubled.append(key)
-        for each in found:
-            paid = [payment for payment in each["payments"] if payment["status"] == "COMPLETED"]
-            if not paid and each["total"]:
-                unpaid.append(key)
-            if len(paid) > 1:
-                twice.append(key)
-    refused = [
-        {"vendor": name, **row}
-        for name, state in (("platform", platform), ("pos", pos))
-        for row in state["rejected"]
-        if not row["injected"] and not _harmless(row)
-    ]
-    return Report(
-        placed=len(placed),
-        lost=lost,
-        doubled=doubled,
-        unpaid=unpaid,
-        paid_twice=twice,
-        not_accepted=not_accepted,
-        strangers=sorted(reference for reference in at_pos if reference not in references),
-        refused=refused[:20],
-        dead_letters=dead_letters,
-    )
-
-
-def _harmless(row: dict[str, Any]) -> bool:
-    # An accept that is repeated because its first answer was lost finds the order accepted: the vendor's 409 is the proof.
-    return row["path"].endswith("/accept") and "409" in str(row.get("status", row["reason"]))
 
 
 class _Killer(threading.Thread):
@@ -122,69 +49,98 @@ def campaign(bench: Bench, say: Say, *, orders: int, rate: float, seed: int, lin
     slugs = sorted({link.pos for link in chosen} | {link.platform for link in chosen})
     for slug in slugs:
         call(bench.sandbox, "POST", f"/_control/{slug}/faults", {**RATES, "seed": seed, "hold_ms": 12_000})
-    doors = [
-        (Door(bench.root, bench.restaurants.tokens[link.tenant]), connection)
-        for link in chosen
-        for connection in (link.pos_connection, link.delivery_connection)
-    ]
+    hosted = {(link.tenant, connection) for link in chosen for connection in (link.pos_connection, link.delivery_connection)}
+    doors = [(Door(bench.root, bench.restaurants.tokens[tenant]), connection) for tenant, connection in sorted(hosted)]
     killer = _Killer(doors, KILL_EVERY_SECONDS)
     killer.start()
     began = time.monotonic()
     placed = _place(bench, chosen, orders, rate)
-    say(f"placed {len(placed)} orders in {time.monotonic() - began:.0f} s; settling")
-    report = _settle(bench, chosen, placed, killer)
+    say(f"placed {orders} orders in {time.monotonic() - began:.0f} s; settling")
+    reports = _settle(bench, chosen, placed, killer)
     for slug in slugs:
         call(bench.sandbox, "DELETE", f"/_control/{slug}/faults")
+    good = all(report.good for report in reports.values())
     return {
         "machine": machine(),
         "seed": seed,
         "rate": rate,
+        "orders": orders,
         "kills": killer.killed,
         "seconds": round(time.monotonic() - began, 1),
-        "good": report.good,
-        "report": msgspec.to_builtins(report),
+        "good": good,
+        "report": {name: msgspec.to_builtins(report) for name, report in reports.items() if links > 1 or not report.good or good},
     }
 
 
-def _place(bench: Bench, links: tuple[DemoLink, ...], count: int, rate: float) -> list[str]:
-    placed: list[str] = []
+def _name(link: DemoLink) -> str:
+    return f"{link.pos} {link.platform} {link.delivery_store_ref}"
+
+
+def _place(bench: Bench, links: tuple[DemoLink, ...], count: int, rate: float) -> dict[str, list[str]]:
+    placed: dict[str, list[str]] = {_name(link): [] for link in links}
     start = time.monotonic()
-    while len(placed) < count:
-        link = links[len(placed) % len(links)]
+    for number in range(count):
+        link = links[number % len(links)]
         answer = call(bench.sandbox, "POST", f"/_control/{link.platform}/orders", {"store": link.delivery_store_ref})
-        placed += answer["orders"]
-        time.sleep(max(0.0, start + len(placed) / rate - time.monotonic()))
+        placed[_name(link)] += answer["orders"]
+        time.sleep(max(0.0, start + (number + 1) / rate - time.monotonic()))
     return placed
 
 
-def _settle(bench: Bench, links: tuple[DemoLink, ...], placed: list[str], killer: _Killer) -> Report:
+def _settle(bench: Bench, links: tuple[DemoLink, ...], placed: dict[str, list[str]], killer: _Killer) -> dict[str, Report]:
     limit = time.monotonic() + SETTLE_SECONDS
-    report = _report(bench, links, placed)
+    reports = _reports(bench, links, placed)
     calm = False
-    while time.monotonic() < limit and not (report.good and calm):
-        if report.good or time.monotonic() > limit - SETTLE_SECONDS + 30:
+    while time.monotonic() < limit and not (_good(reports) and calm):
+        if _good(reports) or time.monotonic() > limit - SETTLE_SECONDS + 30:
             killer.stop.set()
         # Look once more after a quiet moment: a double shows itself later than a loss.
-        calm = report.good
+        calm = _good(reports)
         time.sleep(3.0)
-        report = _report(bench, links, placed)
+        reports = _reports(bench, links, placed)
     killer.stop.set()
-    return report
+    return reports
 
 
-def _report(bench: Bench, links: tuple[DemoLink, ...], placed: list[str]) -> Report:
-    platform = call(bench.sandbox, "GET", f"/_control/{links[0].platform}/state")
-    pos = call(bench.sandbox, "GET", f"/_control/{links[0].pos}/state")
-    dead: list[dict[str, Any]] = []
+def _good(reports: dict[str, Report]) -> bool:
+    return all(report.good for report in reports.values())
+
+
+def _reports(bench: Bench, links: tuple[DemoLink, ...], placed: dict[str, list[str]]) -> dict[str, Report]:
+    states = {slug: call(bench.sandbox, "GET", f"/_control/{slug}/state") for link in links for slug in (link.pos, link.platform)}
+    references: dict[str, dict[str, str]] = {}
+    reports = {}
     for link in links:
         door = Door(bench.root, bench.restaurants.tokens[link.tenant])
+        if link.tenant not in references:
+            references[link.tenant] = _references(door)
+        mine = references[link.tenant]
+        wanted = {mine[key] for key in placed[_name(link)] if key in mine}
+        others = {reference for key, reference in mine.items() if reference not in wanted}
+        pos = dict(states[link.pos])
+        pos["orders"] = [order for order in pos["orders"] if not any(other in str(order["reference"]) for other in others)]
+        dead: list[dict[str, Any]] = []
         for connection in (link.pos_connection, link.delivery_connection):
             with contextlib.suppress(RuntimeError):
                 dead += door("GET", f"/connections/{connection}/messages?state=dead&limit=50")["items"]
-    return msgspec.structs.replace(check(placed, platform, pos, len(dead)), dead=dead)
+        report = check(placed[_name(link)], states[link.platform], pos, len(dead), mine)
+        reports[_name(link)] = msgspec.structs.replace(report, dead=dead)
+    return reports
 
 
-def bench_faults(settings: Settings, say: Say, *, orders: int, rate: float, seed: int) -> dict[str, Any]:
-    """Run one campaign on a hub of its own."""
-    with bench_hub(settings, say) as bench:
-        return campaign(bench, say, orders=orders, rate=rate, seed=seed)
+def _references(door: Door) -> dict[str, str]:
+    """The hub's order ids by the platform's, every page."""
+    found: dict[str, str] = {}
+    cursor = ""
+    while True:
+        page = door("GET", f"/orders?limit=200{f'&cursor={cursor}' if cursor else ''}")
+        found |= {order["platform_order_id"]: order["id"] for order in page["items"]}
+        cursor = page["next_cursor"] or ""
+        if not cursor:
+            return found
+
+
+def bench_faults(settings: Settings, say: Say, *, orders: int, rate: float, seed: int, pairs: bool = False) -> dict[str, Any]:
+    """Run one campaign on a hub of its own: one pair, or every POS with every platform."""
+    with bench_hub(settings, say, None if pairs else ("square", "ubereats")) as bench:
+        return campaign(bench, say, orders=orders, rate=rate, seed=seed, links=len(bench.restaurants.links) if pairs else 1)

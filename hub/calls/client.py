@@ -105,6 +105,10 @@ class VendorClient:
         """Send a write; raises TooOld when `not_after` (monotonic) passed before the first byte."""
         return await self._authorized(request, write=True, not_after=not_after)
 
+    def forget(self) -> None:
+        """Ask for everything that is remembered anew."""
+        self._memory.forget()
+
     async def remember(self, key: str, seconds: float, ask: Callable[[], Awaitable[T]]) -> T:
         """What `ask` answered at most so many seconds ago, else its answer now."""
         return await self._memory.remember(key, seconds, ask)
@@ -184,6 +188,8 @@ class VendorClient:
             raise
         except aiohttp.ClientConnectorError as error:
             raise RetryLater(f"{self._slug} cannot be reached: {error}") from error
+        except ValueError as error:  # a header or an address that cannot be one: nothing was sent
+            raise Rejected(f"{request.operation} cannot be sent: {type(error).__name__}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             message = f"{request.operation}: {type(error).__name__} {error}".strip()
             raise (OutcomeUnknown(message) if write else RetryLater(message)) from error

@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from cluster.bench.faults import check
+from cluster.bench.account import check
 
 
 def _states() -> tuple[list[str], dict[str, Any], dict[str, Any]]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
+from cluster.bench.account import Report, check
 from cluster.bench.environment import Bench, bench_hub
-from cluster.bench.faults import Report, check
 from cluster.ray_environment import ray_folder
 from cluster.restaurants import Door
 from cluster.run_file import RunFile

@@ -14,6 +14,7 @@ import pytest_asyncio
 from hub.contract import Facts, InstalledProviders
 from tests.contract.suite.bench import bench_of
 from tests.contract.suite.everyone import Calls, Declares
+from tests.contract.suite.hostile import HostileChecks
 from tests.contract.suite.platforms import (
     AvailabilityChecks,
     CourierChecks,
@@ -25,7 +26,7 @@ from tests.contract.suite.platforms import (
 )
 from tests.contract.suite.pos import CancelChecks, MenuChecks, SearchChecks, StockChecks, StockWriteChecks, SubmitChecks
 
-_ALWAYS: tuple[type, ...] = (Declares, Calls)
+_ALWAYS: tuple[type, ...] = (Declares, Calls, HostileChecks)
 _BY_CAPABILITY: dict[str, type] = {
     "menu_source": MenuChecks,
     "order_target": SubmitChecks,

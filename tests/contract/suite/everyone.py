@@ -12,8 +12,10 @@ from adapters._sandbox.calls import Answer
 from hub.contract import (
     AuthRevoked,
     Drifted,
+    Misconfigured,
     OAuthCode,
     RateLimited,
+    Request,
     RetryLater,
     VendorError,
     capabilities_of,
@@ -192,6 +194,23 @@ class Calls:
         await adapter.test()
         if hasattr(adapter, "list_stores"):
             await adapter.list_stores()
+        assert bench.called == {bench.root}
+
+    async def test_no_token_leaves_for_another_host(self, bench: Bench) -> None:
+        """A whole address that is not the vendor's is not called, whatever port or user name it wears."""
+        client = bench.client()
+        adapter = bench.adapter(client)
+        await adapter.test()
+        host = bench.root.partition("://")[2]
+        for address in (
+            "http://127.0.0.1:9/steal",
+            "https://vendor.example.com/steal",
+            f"http://{host}@127.0.0.1:9/steal",
+            f"https://{host}.example.com/steal",
+            "ftp://127.0.0.1/steal",
+        ):
+            with pytest.raises(Misconfigured):
+                await client.read(Request("GET", address, "steal"))
         assert bench.called == {bench.root}
 
     async def test_a_call_that_is_given_up_leaves_no_socket(self, bench: Bench) -> None:

@@ -15,6 +15,7 @@ from hub.contract import (
     Fetched,
     IngressRequest,
     Malformed,
+    Misconfigured,
     NotFound,
     OutcomeUnknown,
     Rejected,
@@ -81,7 +82,7 @@ def _accepted(row: dict[str, Any]) -> bool:
     return any(word in state for state in _said(row) for word in ("accept", "confirm"))
 
 
-async def _some_call(bench: Bench) -> IngressRequest:
+async def some_call(bench: Bench) -> IngressRequest:
     """A call of the vendor: a consumer orders, or staff at the POS sell and move an order."""
     start = len(bench.got)
     if bench.facts.kind == "delivery":
@@ -100,7 +101,7 @@ class IngressChecks:
 
     async def test_a_right_signature_is_known_and_a_wrong_one_is_not(self, bench: Bench) -> None:
         """The right secret only; also among others, and not when it is empty or a character short."""
-        request = await _some_call(bench)
+        request = await some_call(bench)
         ingress = bench.provider.ingress
         assert ingress is not None
         (secret,) = bench.secrets
@@ -111,7 +112,7 @@ class IngressChecks:
 
     async def test_a_call_without_proof_is_refused(self, bench: Bench) -> None:
         """No header, an empty one, rubbish in it: refused, never an error; and a refusal is no 2xx."""
-        request = await _some_call(bench)
+        request = await some_call(bench)
         ingress, webhook = bench.provider.ingress, bench.facts.webhook
         assert ingress is not None
         assert webhook is not None
@@ -125,7 +126,7 @@ class IngressChecks:
 
     async def test_changed_bytes_are_noticed_where_bytes_are_signed(self, bench: Bench) -> None:
         """One byte more in the body breaks a signature that covers it."""
-        request = await _some_call(bench)
+        request = await some_call(bench)
         ingress, webhook = bench.provider.ingress, bench.facts.webhook
         assert ingress is not None
         assert webhook is not None
@@ -135,17 +136,17 @@ class IngressChecks:
 
     async def test_a_repeat_is_the_same_fact(self, bench: Bench) -> None:
         """The same call read twice has the same keys; two calls about different things have different ones."""
-        first = await _some_call(bench)
+        first = await some_call(bench)
         again = [fact.dedupe_key for fact in bench.facts_of(first)]
         assert again == [fact.dedupe_key for fact in bench.facts_of(first)]
-        second = await _some_call(bench)
+        second = await some_call(bench)
         others = {fact.dedupe_key for request in bench.got for fact in bench.facts_of(request) if request.body != first.body}
         assert second is not first
         assert not set(again) & others or bench.facts.kind == "pos"
 
     async def test_rubbish_is_malformed_and_news_is_noted(self, bench: Bench) -> None:
         """What is no JSON is Malformed; a field that nobody knows is nobody's fault."""
-        request = await _some_call(bench)
+        request = await some_call(bench)
         ingress = bench.provider.ingress
         assert ingress is not None
         for body in (b"", b"{", b"[]", b'"text"', b"\xff\xfe", b"null", b"{" * 5000):
@@ -216,6 +217,20 @@ class IntakeChecks:
         row = bench.order_row(placed)
         assert _accepted(row)
         assert sum("accept" in state or "confirm" in state for state in _said(row)) == 1
+
+    async def test_an_address_in_an_order_is_not_trusted(self, bench: Bench) -> None:
+        """Where orders say where to answer, an answer leaves for the vendor's hosts only."""
+        placed, fetched, _ = await _ordered(bench)
+        refs = dict(fetched.order.vendor_refs)
+        foreign = {key: f"http://127.0.0.1:9/{key}" if value.startswith("http") else value for key, value in refs.items()}
+        if foreign == refs:
+            return
+        client = bench.client()
+        adapter = bench.adapter(client)
+        with pytest.raises(Misconfigured):
+            await bench.perform(client, adapter, adapter.accept_step(_task(bench, placed, fetched, vendor_refs=foreign)))
+        assert bench.called == {bench.root}
+        assert not _accepted(bench.order_row(placed))
 
     async def test_no_is_heard_with_every_reason(self, bench: Bench) -> None:
         """Each reason of the form is one that the platform takes before the accept."""
@@ -369,8 +384,10 @@ class MenuPushChecks:
         try:
             back = await adapter.read_back(bench.ref)
         except Unreadable:
+            assert bench.facts.proof.menu_unread, "provider.toml does not say that the menu cannot be read back"
             return
         assert {item.id for item in menu.items} <= back
+        assert not bench.facts.proof.menu_unread
 
     async def test_a_menu_pushed_twice_is_one_menu(self, bench: Bench) -> None:
         """The same push again leaves the same items, none twice."""
@@ -492,4 +509,5 @@ __all__ = [
     "IntakeChecks",
     "MenuPushChecks",
     "StoreControlChecks",
+    "some_call",
 ]

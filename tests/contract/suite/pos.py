@@ -178,6 +178,11 @@ class SubmitChecks:
         if step.repeat in (Repeat.KEY, Repeat.NATURAL):
             await bench.perform(client, adapter, step)
             assert len(bench.rows_of(task.reference)) == 1
+            # Built anew it bears the same key, and the key is what the vendor gets to see.
+            again = await _first_step(bench, task)
+            assert again.idempotency_key == step.idempotency_key
+            sent = step.request.body.decode() + str(step.request.headers)
+            assert step.repeat is Repeat.NATURAL or (step.idempotency_key and step.idempotency_key in sent)
         else:
             assert bench.facts.idempotency != "key"
 

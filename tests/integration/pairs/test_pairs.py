@@ -23,6 +23,7 @@ async def street(database: Database, url: str, pos: str, platform: str, **wanted
     """A linked pair with its menu published."""
     async with town(database, url, kind=Street) as found:
         assert isinstance(found, Street)
+        found.policies |= wanted.pop("policies", {})
         await found.pair(pos, platform, **wanted)
         found.start()
         await found.publish()
