@@ -58,6 +58,7 @@ def _option(option: models.Option, modifier: models.Modifier, wanted: Wanted) ->
         plu=option.sku or "",
         default=option.id in (modifier.pivot.default_options_ids or []),
         availability=Availability(there.is_in_stock is not False),
+        translations=option.translations(),
     )
 
 
@@ -71,7 +72,7 @@ def _group(modifier: models.Modifier, wanted: Wanted) -> ModifierGroup | None:
     special = [*(use.excluded_options_ids or []), "", *(use.default_options_ids or [])]
     if len(special) > 1:
         identifier += f"-{hashlib.sha256('/'.join(special).encode()).hexdigest()[:8]}"
-    return ModifierGroup(identifier, modifier.label(), use.minimum_options or 0, use.maximum_options or 0, made)
+    return ModifierGroup(identifier, modifier.label(), use.minimum_options or 0, use.maximum_options or 0, made, modifier.translations())
 
 
 def _item(product: models.Product, groups: tuple[str, ...], wanted: Wanted) -> Item:
@@ -85,6 +86,7 @@ def _item(product: models.Product, groups: tuple[str, ...], wanted: Wanted) -> I
         tax_ids=tuple(tax.id for tax in (product.tax_group.taxes if product.tax_group else None) or []),
         image_url=product.image or "",
         availability=Availability(here(product.branches, wanted.branch).is_in_stock is not False),
+        translations=product.translations(),
     )
 
 
@@ -94,6 +96,7 @@ def menu_from(products: Sequence[models.Product], display: Sequence[models.Displ
     groups: dict[str, ModifierGroup] = {}
     taxes: dict[str, Tax] = {}
     names: dict[str, str] = {}
+    translated: dict[str, dict[str, str]] = {}
     below: dict[str, list[str]] = {}
     for product in products:
         if not _sold(product, wanted):
@@ -106,13 +109,19 @@ def menu_from(products: Sequence[models.Product], display: Sequence[models.Displ
             taxes[tax.id] = Tax(tax.id, tax.label(), format(tax.rate or Decimal(0), "f"), wanted.tax_inclusive)
         home = product.category.id if product.category else ""
         names[home] = product.category.label() if product.category else "Menu"
+        translated[home] = product.category.translations() if product.category else {}
         below.setdefault(home, []).append(product.id)
     places = {each.category_id: number for number, each in enumerate(display)}
     shown = {child.child_id: number for each in display for number, child in enumerate(each.children or [])}
     return Menu(
         currency=wanted.currency,
         categories=tuple(
-            Category(home or "uncategorised", names[home], tuple(sorted(below[home], key=lambda each: shown.get(each, len(shown)))))
+            Category(
+                home or "uncategorised",
+                names[home],
+                tuple(sorted(below[home], key=lambda each: shown.get(each, len(shown)))),
+                translated[home],
+            )
             for home in sorted(below, key=lambda each: places.get(each, len(places)))
         ),
         items=tuple(items),

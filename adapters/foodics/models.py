@@ -42,6 +42,10 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
         """The name, whichever there is."""
         return self.name or self.name_localized or self.id
 
+    def translations(self) -> dict[str, str]:
+        """The Arabic name, where it stands beside another."""
+        return {"ar": self.name_localized} if self.name and self.name_localized and self.name_localized != self.name else {}
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A business's settings: one currency, one zone, and whether prices hold their tax."""

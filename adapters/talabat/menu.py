@@ -1,6 +1,7 @@
 """The hub's menu as a catalog: a flat map of entities that link to each other. Items and options alike are Products."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from hub.contract import Misconfigured
@@ -53,7 +54,9 @@ class _Catalog:
             more["images"] = _links("Image", [f"image:{thing.id}"])
         flags = {"isPrepackedItem": False, "isExpressItem": False, "excludeDishInformation": True}
         active = thing.availability.available
-        self._add(thing.id, "Product", title=_title(thing.name), price=self._price(thing), active=active, **flags, **more)
+        self._add(
+            thing.id, "Product", title=_title(thing.name, thing.translations), price=self._price(thing), active=active, **flags, **more
+        )
 
     def _price(self, thing: Item | Modifier) -> str:
         price = thing.channel_prices.get(SLUG, thing.price)
@@ -69,7 +72,7 @@ class _Catalog:
         for option in group.modifiers:
             products[option.id]["price"] = self._price(option)
         quantity = {"minimum": group.minimum, "maximum": most}
-        self._add(f"topping:{group.id}", "Topping", title=_title(group.name), quantity=quantity, products=products)
+        self._add(f"topping:{group.id}", "Topping", title=_title(group.name, group.translations), quantity=quantity, products=products)
 
     def _categories(self) -> list[str]:
         """Make the categories; what no category lists stays in one that no menu shows. Returns what is shown, in order."""
@@ -80,7 +83,13 @@ class _Catalog:
             if listed:
                 shown.update(dict.fromkeys(listed))
                 products = _links("Product", listed)
-                self._add(f"category:{category.id}", "Category", title=_title(category.name), order=order, products=products)
+                self._add(
+                    f"category:{category.id}",
+                    "Category",
+                    title=_title(category.name, category.translations),
+                    order=order,
+                    products=products,
+                )
         if not shown:
             raise Misconfigured("no category of the menu has an item: Talabat takes no menu without")
         for identifier in shown:
@@ -129,8 +138,8 @@ def _daily(hours: Hours) -> list[tuple[str, str, str]]:
     return [*found, (following, "00:00:00", f"{closes}:00")] if closes not in ("00:00", hours.opens) else found
 
 
-def _title(text: str) -> Entity:
-    return {"default": text}
+def _title(text: str, translations: Mapping[str, str] = MappingProxyType({})) -> Entity:
+    return {"default": text} | {language: name for language, name in translations.items() if language == "ar"}
 
 
 def _links(kind: str, identifiers: Iterable[str]) -> dict[str, Entity]:

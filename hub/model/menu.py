@@ -1,4 +1,7 @@
-"""The canonical menu: read from a POS, shown to channels. Ids are the POS's own; `plu` is its short code where it has one."""
+"""The canonical menu: read from a POS, shown to channels. Ids are the POS's own; `plu` is its short code where it has one.
+
+`translations` holds names in further languages, by BCP 47 tag, where the POS has more than one.
+"""
 
 from typing import Literal
 
@@ -34,6 +37,7 @@ class Modifier(msgspec.Struct, frozen=True, omit_defaults=True):
     group_ids: tuple[str, ...] = ()
     availability: Availability = Availability()
     channel_prices: dict[str, Money] = {}
+    translations: dict[str, str] = {}
 
 
 class ModifierGroup(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,6 +48,7 @@ class ModifierGroup(msgspec.Struct, frozen=True, omit_defaults=True):
     minimum: int
     maximum: int
     modifiers: tuple[Modifier, ...]
+    translations: dict[str, str] = {}
 
 
 class Item(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,6 +65,7 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     image_url: str = ""
     availability: Availability = Availability()
     channel_prices: dict[str, Money] = {}
+    translations: dict[str, str] = {}
 
 
 class Category(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -68,6 +74,7 @@ class Category(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     name: str
     item_ids: tuple[str, ...]
+    translations: dict[str, str] = {}
 
 
 class Hours(msgspec.Struct, frozen=True):

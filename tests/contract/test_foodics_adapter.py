@@ -343,3 +343,12 @@ async def test_the_scopes_of_the_consent_are_enough(vendor: Client) -> None:
         await pos.carry_out(await pos.adapter.stock_step(STORE, [StockLevel(pos.at["GR-02"], False)]))
         assert await read(pos.adapter, "inventory_items", NoParams())
         assert await read(pos.adapter, "inventory_transactions", StockParams())
+
+
+async def test_the_arabic_name_stands_beside_the_latin_one(pos: Bench) -> None:
+    """Products, options and categories keep both, and a channel that knows Arabic gets it."""
+    menu = await pos.adapter.read_menu(STORE)
+    told = {item.name: item.translations.get("ar", "") for item in menu.items}
+    assert any(name and not name.isascii() for name in told.values()), told
+    assert any(category.translations for category in menu.categories)
+    assert any(option.translations for group in menu.groups for option in group.modifiers)

@@ -7,8 +7,9 @@ import pytest
 
 from adapters.talabat import models
 from adapters.talabat.mapping import currency_of, state_of
+from adapters.talabat.menu import catalog
 from hub.contract import Drifted, Misconfigured
-from hub.model import Charge, Discount, Money, OrderState, Payment, Tax, Tip
+from hub.model import Category, Charge, Discount, Item, Menu, Money, OrderState, Payment, Tax, Tip
 from tests.unit.adapters.talabat.talabat_orders import DISPATCH, TOKEN, dispatch, mapped, raw
 
 
@@ -213,3 +214,11 @@ def test_what_does_not_fit_drifts(change: dict[str, Any]) -> None:
     """It is kept apart and shown, never half understood."""
     with pytest.raises(Drifted):
         mapped(dispatch(**change))
+
+
+def test_a_title_has_the_arabic_name_beside_the_default() -> None:
+    """Of the POS's further names only Arabic is one that a catalog holds."""
+    item = Item("tea", "Tea", Money(500, "AED"), translations={"ar": "شاي", "fr": "Thé"})
+    made = catalog(Menu("AED", (Category("hot", "Hot", ("tea",), {"ar": "ساخن"}),), (item,)))["items"]
+    assert made["tea"]["title"] == {"default": "Tea", "ar": "شاي"}
+    assert made["category:hot"]["title"] == {"default": "Hot", "ar": "ساخن"}
