@@ -14,7 +14,7 @@ import msgspec
 import redis
 
 from cluster.run_file import RunFile
-from hub.contract import InstalledProviders
+from hub.contract import CAPABILITIES, InstalledProviders
 from hub.database.durability import NotDurable, check_durability
 from hub.database.migrate import pending
 from hub.settings import Settings, SettingsError
@@ -106,7 +106,18 @@ def _packages(settings: Settings) -> Iterator[Finding]:
 
 def _providers(settings: Settings) -> Iterator[Finding]:
     found = InstalledProviders().all()
-    yield Finding("ok" if found else "fail", "providers", ", ".join(found) or "none", "" if found else "install the hub anew")
+    level: Level = "ok" if found else "fail"
+    yield Finding(level, "providers", ", ".join(found) or "none", "" if found else "install the hub: adapters are its entry points")
+    hosted = not settings.registered_url.startswith("https://") and not settings.sandbox_url
+    called = [slug for slug, provider in found.items() if provider.facts.webhook is not None]
+    if hosted and called:
+        mend = "set HUB_PUBLIC_URL to the https address that vendors reach; several sign it, consent in the browser returns to it"
+        yield Finding("warn", "public address", f"{settings.registered_url}, which no vendor can call", mend)
+    for slug, provider in found.items():
+        unknown = set(provider.facts.capabilities) - {*CAPABILITIES, "ingress", "menu_host"}
+        if unknown:
+            names = ", ".join(sorted(unknown))
+            yield Finding("fail", f"provider {slug}", f"capabilities nobody knows: {names}", "the adapter is for another release")
 
 
 def _embedded(settings: Settings) -> bool:
