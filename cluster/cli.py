@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -154,11 +155,38 @@ def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
 
 
 @app.command()
-def providers(slug: Annotated[str | None, typer.Argument()] = None) -> None:
-    """Show the capability table, or one provider's page."""
+def providers(
+    slug: Annotated[str | None, typer.Argument()] = None,
+    write: Annotated[Path | None, typer.Option(help="Write the pages of all providers into this folder instead.")] = None,
+) -> None:
+    """Show the capability and quality table, or one provider's page."""
+    if write is not None:
+        from cluster.provider_pages import write as write_pages
+        from hub.contract import InstalledProviders
+
+        say(f"{len(write_pages(InstalledProviders().all(), write))} pages written to {write}")
+        return
     from cluster.providers import page, table
 
     Console().print(page(slug) if slug else table())
+
+
+@app.command("new-adapter")
+def new_adapter(
+    slug: Annotated[str, typer.Argument(help="The short name in URLs: lower case letters, digits and dashes.")],
+    kind: Annotated[str, typer.Option(help="pos or delivery.")],
+    auth: Annotated[str, typer.Option(help="oauth2_cc, oauth2_code, static, password, signed_jwt or hmac.")],
+) -> None:
+    """Write the folder and the tests of a new adapter, in a clone of the repository."""
+    from cluster.scaffold import ScaffoldError, new_adapter_in
+
+    try:
+        written = new_adapter_in(slug, kind, auth)
+    except ScaffoldError as error:
+        err.print(f"[red]{error}[/red]")
+        raise typer.Exit(2) from error
+    print("\n".join(written.files))
+    say(f"next: ./scripts/test {written.tests}, then docs/adapters.md")
 
 
 def main() -> None:

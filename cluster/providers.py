@@ -1,4 +1,4 @@
-"""`hub providers`: what each vendor's adapter can do and what it was checked against."""
+"""`hub providers`: how good each vendor's adapter is, what it can do, and what it was checked against."""
 
 import typer
 from rich.console import Group
@@ -6,15 +6,18 @@ from rich.panel import Panel
 from rich.table import Table
 
 from hub.contract import Facts, InstalledProviders
+from hub.quality import held_against, promise, standing
 
 
 def table() -> Table:
     """All providers, a row each."""
-    shown = Table("provider", "kind", "regions", "capabilities", "exactly once by", "evidence")
+    shown = Table("provider", "kind", "level", "capabilities", "orders", "exempt from", title="hub providers SLUG says why")
     for slug, provider in InstalledProviders().all().items():
         facts = provider.facts
-        evidence = ", ".join(sorted(set(facts.evidence.values())))
-        shown.add_row(slug, facts.kind, " ".join(facts.regions), ", ".join(facts.capabilities), facts.idempotency, evidence)
+        found = promise(facts)
+        by = f" ({facts.idempotency})" if facts.kind == "pos" else ""
+        orders = f"{found.times}{by}" + ("; a lost webhook costs" if found.lost_call else "")
+        shown.add_row(slug, facts.kind, standing(facts).level, ", ".join(facts.capabilities), orders, str(len(facts.exemptions)))
     return shown
 
 
@@ -24,15 +27,55 @@ def page(slug: str) -> Group:
     if provider is None:
         raise typer.BadParameter(f"{slug!r} is not installed: `hub providers` lists what is")
     facts = provider.facts
-    parts: list[Table | Panel] = [Panel(f"{facts.summary}\n{facts.docs}", title=f"{facts.name} ({facts.kind})")]
+    judged = standing(facts)
+    parts: list[Table | Panel] = [Panel(f"{facts.summary}\n{facts.docs}", title=f"{facts.name} ({facts.kind}): {judged.level}")]
+    if judged.following:
+        parts.append(_list(f"not {judged.following} yet", judged.missing))
+    parts.append(_list("verified against", held_against(facts)))
     parts.append(_credentials(facts))
-    parts.append(_rows("facts", _plain(facts)))
+    parts.append(_rows("facts", plain(facts)))
+    parts.append(_rows("limits", dict(limits_of(facts))))
     parts.append(_rows("evidence", facts.evidence))
-    if facts.exemptions:
-        parts.append(_rows("exemptions", facts.exemptions))
+    parts.append(_rows("exemptions", facts.exemptions or {"none": "every check of the contract suite that fits its capabilities"}))
     if facts.notes:
-        parts.append(_rows("notes", {str(number): note for number, note in enumerate(facts.notes, 1)}))
+        parts.append(_list("notes", facts.notes))
     return Group(*parts)
+
+
+def plain(facts: Facts) -> dict[str, str]:
+    """Facts in a line each, those that are empty left out."""
+    found = promise(facts)
+    webhook = facts.webhook
+    renewed = f"; {facts.auth.refresh}" if facts.auth.refresh else ""
+    rows = {
+        "regions": ", ".join(facts.regions),
+        "environments": ", ".join(facts.environments),
+        "capabilities": ", ".join(sorted(facts.capabilities)),
+        "extras": ", ".join(facts.extras),
+        "orders": f"{found.times}: {found.how}",
+        "a lost webhook": found.lost_call or "is found again by listing the vendor's orders",
+        "authentication": f"{facts.auth.mode} (owned by the {facts.auth.owner}){renewed}",
+        "webhooks": f"{webhook.scheme}; {webhook.header}, {webhook.encoding}; an address for each {webhook.level}" if webhook else "none",
+        "accept deadline": f"{facts.accept_deadline:.0f} s" if facts.accept_deadline else "",
+        "order states": ", ".join(facts.order_states),
+        "money unit": facts.money_unit,
+        "reject reasons": ", ".join(facts.reject_reasons),
+        "sold out until": facts.availability_reset,
+    }
+    return {name: value for name, value in rows.items() if value}
+
+
+def limits_of(facts: Facts) -> list[tuple[str, str]]:
+    """Each limit in words: what it counts, and how many calls it lets through."""
+    rows = []
+    for number, limit in enumerate(facts.limits, 1):
+        what = ", ".join(limit.operations) or "all calls"
+        at_once = f", {limit.concurrent} at once" if limit.concurrent else ""
+        words = f"{limit.requests} in {limit.per:g} s by {limit.scope}{at_once}: {what} ({limit.evidence})"
+        rows.append((str(number), words))
+    if facts.proof.limits or not rows:
+        rows.append(("-", facts.proof.limits or "none declared"))
+    return rows
 
 
 def _credentials(facts: Facts) -> Table:
@@ -42,16 +85,8 @@ def _credentials(facts: Facts) -> Table:
     return shown
 
 
-def _plain(facts: Facts) -> dict[str, str]:
-    return {
-        "environments": ", ".join(facts.environments),
-        "authentication": f"{facts.auth.mode} (owned by the {facts.auth.owner})",
-        "accept deadline": f"{facts.accept_deadline:.0f} s" if facts.accept_deadline else "none",
-        "exactly once by": facts.idempotency,
-        "order states": ", ".join(facts.order_states),
-        "money unit": facts.money_unit,
-        "reject reasons": ", ".join(facts.reject_reasons),
-    }
+def _list(title: str, lines: tuple[str, ...]) -> Table:
+    return _rows(title, {str(number): line for number, line in enumerate(lines, 1)})
 
 
 def _rows(title: str, rows: dict[str, str]) -> Table:

@@ -129,7 +129,7 @@ class Deliveroo:
         return found.sites or []
 
     async def list_stores(self) -> Sequence[Store]:
-        """The brand's sites; the zone is that of its market. Deliveroo tells no currency: orders name it, and a link says what it must be."""
+        """The brand's sites, in the zone of its market. Deliveroo tells no currency of a site: its orders do."""
         market = ((await self._brand()).market or "").upper()
         _, zone = stores.MARKETS.get(market, ("", ""))
         sites = [(str(site.location_id), site.name) for site in await self._brand_sites()]

@@ -1,6 +1,7 @@
 """Square: a POS."""
 
-from adapters.square.adapter import VERSION, Square
+from adapters.square.adapter import Square
+from adapters.square.stores import VERSION
 from adapters.square.webhooks import SquareIngress
 from hub.contract import AuthorizationCode, Provider, load_facts
 

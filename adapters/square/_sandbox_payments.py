@@ -1,12 +1,14 @@
 """Square's payments and refunds: money taken elsewhere (EXTERNAL) or in cash, recorded against an order."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from adapters._sandbox.calls import Json, timestamp
+from adapters._sandbox.calls import Json, seconds, timestamp
 
 from ._sandbox_checks import refuse
 from ._sandbox_orders import Kept, Orders, Tell
+
+_PAGE = 100
 
 
 class Payments:
@@ -25,6 +27,27 @@ class Payments:
         if payment is None:
             raise refuse("NOT_FOUND", f"Could not find payment with id: {identifier}", "payment_id", 404)
         return payment
+
+    def find(self, query: Mapping[str, str], main: str, begin: int) -> tuple[list[Json], int | None]:
+        """Answer ListPayments: a page, the newest first, and where the next begins; of the main location unless another is named."""
+        if unknown := sorted(query.keys() - {"begin_time", "end_time", "sort_order", "cursor", "location_id", "limit"}):
+            raise refuse("BAD_REQUEST", f"Unknown query parameter {unknown[0]}", unknown[0])
+        location = query.get("location_id") or main
+        self._orders.location(location, "location_id")
+        times = []
+        for name, default in (("begin_time", 0.0), ("end_time", float("inf"))):
+            try:
+                times.append(seconds(query[name]) if name in query else default)
+            except ValueError as error:
+                raise refuse("INVALID_TIME", f"Not an RFC 3339 time: {query[name]!r}", name) from error
+        limit = query.get("limit", "100")
+        if not limit.isdigit():
+            raise refuse("EXPECTED_INTEGER", "Expected an integer value.", "limit")
+        size = int(limit) if 1 <= int(limit) <= _PAGE else _PAGE
+        held = [each for each in self._orders.payments.values() if each["location_id"] == location]
+        held = [each for each in held if times[0] <= seconds(each["created_at"]) < times[1]]
+        held.sort(key=lambda each: str(each["created_at"]), reverse=query.get("sort_order", "DESC") == "DESC")
+        return held[begin : begin + size], begin + size if begin + size < len(held) else None
 
     def create(self, body: Json) -> Json:
         """Take a payment; with an order and without `autocomplete: false` it has to be the whole of what is due."""

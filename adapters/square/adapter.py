@@ -1,13 +1,15 @@
 """Square: an order, then the external payment that makes it visible; found again by reference, cancelled by refund."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
-from adapters.square import catalog, models
+from adapters.square import models
+from adapters.square.extras import SquareExtras
 from adapters.square.mapping import REFERENCE, draft, state_of
 from adapters.square.menu import menu_from
+from adapters.square.stores import MENU_TYPES, Seller, call, time_text
 from hub.contract import (
     AuthExpired,
     AuthRevoked,
@@ -16,6 +18,7 @@ from hub.contract import (
     CannotCancel,
     Done,
     Drifted,
+    Extra,
     Facts,
     Http,
     Misconfigured,
@@ -24,7 +27,6 @@ from hub.contract import (
     RateLimited,
     Rejected,
     Repeat,
-    Request,
     Response,
     RetryLater,
     Step,
@@ -33,19 +35,10 @@ from hub.contract import (
     decode,
 )
 from hub.contract.capabilities import Connected
-from hub.model import Menu, Money, Store
+from hub.model import Menu, Money, StockLevel, Store
 
-VERSION = "2025-08-20"
-_HEADERS = {"Square-Version": VERSION, "Content-Type": "application/json"}
-_TYPES = "ITEM,ITEM_VARIATION,CATEGORY,MODIFIER_LIST,MODIFIER,TAX,DISCOUNT,IMAGE"
-_ENCODER = msgspec.json.Encoder()
 EARLIER = timedelta(minutes=5)
 """Clocks differ: a search window begins this much before the first send."""
-
-
-def _request(method: str, path: str, operation: str, body: object = None, query: dict[str, str] | None = None) -> Request:
-    encoded = _ENCODER.encode(body) if body is not None else b""
-    return Request(method, path, operation, body=encoded, query=query or {}, headers=_HEADERS)
 
 
 class Square:
@@ -53,6 +46,7 @@ class Square:
 
     def __init__(self, facts: Facts, connection: Connected, http: Http) -> None:
         self._facts, self._connection, self._http = facts, connection, http
+        self._seller = Seller(http)
         self._kind = str(connection.settings.get("fulfillment", "PICKUP"))
 
     def failure(self, operation: str, response: Response) -> Exception | None:
@@ -94,7 +88,8 @@ class Square:
                 return _order_done(paid.order)
             raise Drifted("the answer to a payment holds neither a payment nor an order")
         if step.startswith("refund"):
-            return Done(decode(response.body, models.RefundAnswer).refund.id)
+            refund: models.Refund = decode(response.body, models.RefundAnswer).refund
+            return Done(refund.id, {"state": refund.status} if refund.status else {})
         return _order_done(decode(response.body, models.OrderAnswer).order)
 
     async def test(self) -> str:
@@ -104,25 +99,23 @@ class Square:
 
     async def list_stores(self) -> Sequence[Store]:
         """The seller's locations."""
-        response = await self._http.read(_request("GET", "/v2/locations", "list_locations"))
-        found: models.LocationList = decode(response.body, models.LocationList)
-        return [Store(s.id, s.name, s.currency, s.timezone, s.country, s.status == "ACTIVE") for s in found.locations]
+        found = await self._seller.locations()
+        return [Store(s.id, s.name, s.currency, s.timezone, s.country, s.status == "ACTIVE") for s in found]
 
     async def read_menu(self, location_ref: str) -> Menu:
-        """The catalog, every page, as seen at one location."""
+        """The catalog as seen at one location."""
         store = next((s for s in await self.list_stores() if s.ref == location_ref), None)
         if store is None:
             raise Misconfigured(f"the seller has no location {location_ref}")
-        objects: list[catalog.CatalogObject] = []
-        cursor = ""
-        while True:
-            query = {"types": _TYPES} | ({"cursor": cursor} if cursor else {})
-            response = await self._http.read(_request("GET", "/v2/catalog/list", "list_catalog", query=query))
-            page: catalog.CatalogPage = decode(response.body, catalog.CatalogPage)
-            objects += page.objects
-            cursor = _next(cursor, page.cursor)
-            if not cursor:
-                return menu_from(objects, location_ref, store.currency)
+        return menu_from(await self._seller.catalog(MENU_TYPES), location_ref, store.currency)
+
+    async def read_stock(self, location_ref: str) -> Sequence[StockLevel]:
+        """Variations that are counted or marked as sold out at a location, and options that are marked so."""
+        return await self._seller.levels(location_ref)
+
+    def extras(self) -> Mapping[str, Extra]:
+        """Payments, refunds and inventory."""
+        return SquareExtras(self._seller).all()
 
     async def submit(self, task: SubmitTask, done: Mapping[str, Done]) -> Step | Submitted:
         """The order first, then its payment: only a paid order shows at the POS."""
@@ -130,7 +123,7 @@ class Square:
             made, _, _ = draft(task, self._kind)
             key = task.key("order")
             body = models.CreateOrder(idempotency_key=key, order=made)
-            return Step("order", _request("POST", "/v2/orders", "create_order", body), Repeat.KEY, key)
+            return Step("order", call("POST", "/v2/orders", "create_order", body), Repeat.KEY, key)
         order = done["order"]
         whole = Money(int(order.data["total"]), str(order.data["currency"]))
         if "payment" not in done:
@@ -161,7 +154,7 @@ class Square:
         return [_pos_order(order) for order in await self._search(location_ref, since)]
 
     async def _read(self, pos_order_id: str) -> models.Order:
-        response = await self._http.read(_request("GET", f"/v2/orders/{pos_order_id}", "get_order"))
+        response = await self._http.read(call("GET", f"/v2/orders/{pos_order_id}", "get_order"))
         answer: models.OrderAnswer = decode(response.body, models.OrderAnswer)
         return answer.order
 
@@ -169,14 +162,14 @@ class Square:
         """Every page; with `until`, the pages up to the one that holds this reference."""
         found: list[models.Order] = []
         cursor = ""
-        start = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        start = time_text(since)
         query = {
             "filter": {"date_time_filter": {"created_at": {"start_at": start}}},
             "sort": {"sort_field": "CREATED_AT", "sort_order": "DESC"},
         }
         while True:
             body = {"location_ids": [location_ref], "query": query, "limit": 500} | ({"cursor": cursor} if cursor else {})
-            response = await self._http.read(_request("POST", "/v2/orders/search", "search_orders", body))
+            response = await self._http.read(call("POST", "/v2/orders/search", "search_orders", body))
             page: models.OrderList = decode(response.body, models.OrderList)
             found += page.orders
             cursor = _next(cursor, page.cursor)
@@ -192,24 +185,18 @@ class Square:
             return CannotCancel("the order is completed")
         for number, tender in enumerate(order.tenders, 1):
             if f"refund{number}" not in done:
-                payment = await self._payment_of(tender)
+                payment = await self._seller.payment(tender.payment_id or tender.id)
                 left = payment.total_money.amount - payment.refunded_money.amount
                 if left > 0 and payment.status not in ("CANCELED", "FAILED"):
                     return _refund(task, f"refund{number}", payment, left)
         return Cancelled() if order.state == "COMPLETED" else _cancellation(order)
-
-    async def _payment_of(self, tender: models.Tender) -> models.Payment:
-        path = f"/v2/payments/{tender.payment_id or tender.id}"
-        response = await self._http.read(_request("GET", path, "get_payment"))
-        answer: models.PaymentAnswer = decode(response.body, models.PaymentAnswer)
-        return answer.payment
 
 
 def _payment(task: SubmitTask, pos_order_id: str, whole: Money) -> Step:
     key, sold = task.key("payment"), task.order
     if not whole.amount:
         nothing = models.PayOrder(idempotency_key=key)
-        return Step("payment", _request("POST", f"/v2/orders/{pos_order_id}/pay", "pay_order", nothing), Repeat.KEY, key)
+        return Step("payment", call("POST", f"/v2/orders/{pos_order_id}/pay", "pay_order", nothing), Repeat.KEY, key)
     tip = sold.merchant_tip()
     cash = any(payment.kind == "cash" for payment in sold.payments)
     body = models.CreatePayment(
@@ -223,14 +210,14 @@ def _payment(task: SubmitTask, pos_order_id: str, whole: Money) -> Step:
         cash_details=models.CashDetails(models.Money(whole.amount + tip.amount, whole.currency)) if cash else None,
         external_details=None if cash else models.ExternalDetails(source=sold.platform[:255], source_id=sold.platform_order_id[:255]),
     )
-    return Step("payment", _request("POST", "/v2/payments", "create_payment", body), Repeat.KEY, key)
+    return Step("payment", call("POST", "/v2/payments", "create_payment", body), Repeat.KEY, key)
 
 
 def _refund(task: CancelTask, name: str, payment: models.Payment, left: int) -> Step:
     key = task.key(name)
     amount = models.Money(left, payment.total_money.currency)
     body = models.CreateRefund(idempotency_key=key, payment_id=payment.id, amount_money=amount, reason=task.reason[:192])
-    return Step(name, _request("POST", "/v2/refunds", "refund", body), Repeat.KEY, key)
+    return Step(name, call("POST", "/v2/refunds", "refund", body), Repeat.KEY, key)
 
 
 def _cancellation(order: models.Order) -> Step | Cancelled:
@@ -244,7 +231,7 @@ def _cancellation(order: models.Order) -> Step | Cancelled:
         fulfillments=tuple(models.FulfillmentChange(uid, "CANCELED") for uid in open_ones),
         state=None if order.tenders else "CANCELED",
     )
-    request = _request("PUT", f"/v2/orders/{order.id}", "update_order", models.UpdateOrder(change))
+    request = call("PUT", f"/v2/orders/{order.id}", "update_order", models.UpdateOrder(change))
     return Step("cancel", request, Repeat.NATURAL)
 
 

@@ -10,6 +10,7 @@ class LocationOverride(msgspec.Struct, frozen=True, kw_only=True):
 
     location_id: str | None = None
     price_money: Money | None = None
+    track_inventory: bool | None = None
     sold_out: bool = False
     sold_out_valid_until: str | None = None
 
@@ -22,6 +23,7 @@ class VariationData(msgspec.Struct, frozen=True, kw_only=True):
     sku: str | None = None
     ordinal: int = 0
     price_money: Money | None = None
+    track_inventory: bool | None = None
     location_overrides: list[LocationOverride] = []
 
 

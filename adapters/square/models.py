@@ -234,13 +234,49 @@ class OrderList(msgspec.Struct, frozen=True):
     cursor: str | None = None
 
 
+class PaidOutside(msgspec.Struct, frozen=True):
+    """Who took the money of an EXTERNAL payment."""
+
+    source: str | None = None
+
+
 class Payment(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment."""
+    """A payment; `total_money` is with the tip."""
 
     id: str
     status: str = ""
+    amount_money: Money = Money()
     total_money: Money = Money()
+    tip_money: Money = Money()
     refunded_money: Money = Money()
+    source_type: str | None = None
+    external_details: PaidOutside | None = None
+    created_at: str | None = None
+    order_id: str | None = None
+    reference_id: str | None = None
+
+
+class PaymentPage(msgspec.Struct, frozen=True):
+    """A page of payments."""
+
+    payments: list[Payment] = []
+    cursor: str | None = None
+
+
+class InventoryCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of a variation are in a state at a location, as a decimal text."""
+
+    catalog_object_id: str | None = None
+    location_id: str | None = None
+    state: str | None = None
+    quantity: str | None = None
+
+
+class CountPage(msgspec.Struct, frozen=True):
+    """A page of counts."""
+
+    counts: list[InventoryCount] = []
+    cursor: str | None = None
 
 
 class PaymentAnswer(msgspec.Struct, frozen=True):
@@ -260,6 +296,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     """A refund."""
 
     id: str
+    status: str | None = None
 
 
 class RefundAnswer(msgspec.Struct, frozen=True):

@@ -195,6 +195,7 @@ class SquareSandbox(StaffedSandbox):
             ("GET", "/v2/orders/{id}", "orders.get", lambda call: self._order(self._orders.get(call.params["id"])), path("id")),
             ("PUT", "/v2/orders/{id}", "orders.update", self._update_order, path("id")),
             ("POST", "/v2/orders/{id}/pay", "orders.pay", self._pay, path("id")),
+            ("GET", "/v2/payments", "payments.list", self._list_payments, nothing),
             ("POST", "/v2/payments", "payments.create", self._create_payment, lambda call: self._alias(call.peek("order_id"))),
             ("GET", "/v2/payments/{id}", "payments.get", lambda call: {"payment": self._payments.get(call.params["id"])}, path("id")),
             (
@@ -288,6 +289,10 @@ class SquareSandbox(StaffedSandbox):
 
     def _create_payment(self, call: Call) -> Json:
         return self._once(call, "payment", bodies.CREATE_PAYMENT, lambda body: {"payment": self._payments.create(body)})
+
+    def _list_payments(self, call: Call) -> Json:
+        page, more = self._payments.find(call.query, next(iter(self._locations)), _place(call.query.get("cursor")) or 0)
+        return {"payments": page, **({"cursor": _cursor(more)} if more else {})}
 
     def _create_refund(self, call: Call) -> Json:
         return self._once(call, "refund", bodies.CREATE_REFUND, lambda body: {"refund": self._payments.refund(body)})

@@ -29,7 +29,7 @@ class SquareIngress:
         return found
 
     def facts(self, request: IngressRequest) -> Sequence[Fact]:
-        """One fact a call."""
+        """One fact a call; a change of the catalog may be a mark that something is sold out."""
         try:
             event = _DECODER.decode(request.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -40,7 +40,10 @@ class SquareIngress:
                 raise Malformed(f"{event.type} names no order")
             return (Fact("pos_order.changed", f"order/{order}", f"order/{order}/changed/{version}"),)
         if event.type == "catalog.version.updated":
-            return (Fact("menu.changed", "sync/menu", f"menu/{event.event_id}", lane=Lane.MENU),)
+            menu = Fact("menu.changed", "sync/menu", f"menu/{event.event_id}", lane=Lane.MENU)
+            return (menu, Fact("stock.changed", "sync/stock", f"stock/{event.event_id}", lane=Lane.STOCK))
+        if event.type == "inventory.count.updated":
+            return (Fact("stock.changed", "sync/stock", f"stock/{event.event_id}", lane=Lane.STOCK),)
         if event.type == "oauth.authorization.revoked":
             return (Fact("connection.revoked", "connection/self", f"revoked/{event.event_id}"),)
         return (Fact("noted", f"event/{event.event_id}", f"event/{event.event_id}", lane=Lane.BULK),)

@@ -65,7 +65,7 @@ class Toast:
 
     def read_step(self, step: str, response: Response) -> Done:
         """An order leaves its GUID, what it shows and how it stands; a stock change the items that Toast does not know."""
-        if step == "stock":
+        if step.partition("/")[0] == "stock":
             rows: list[models.StockRow] = decode(response.body, list[models.StockRow])
             return Done(data={"failed": [row.guid for row in rows if row.item_guid_validity == "INVALID" and row.guid]})
         answer: models.OrderAnswer = decode(response.body, models.OrderAnswer)

@@ -22,6 +22,13 @@ _KINDS = {
     "dine_in": "DINE_IN",
 }
 _COURIER = ("SCHEDULED", "EN_ROUTE_TO_PICKUP", "ARRIVED_AT_PICKUP", "EN_ROUTE_TO_DROPOFF", "ARRIVED_AT_DROPOFF", "COMPLETED", "FAILED")
+_WORDS = {
+    "ASSIGNED": "EN_ROUTE_TO_PICKUP",
+    "ARRIVED": "ARRIVED_AT_PICKUP",
+    "PICKED_UP": "EN_ROUTE_TO_DROPOFF",
+    "DELIVERED": "COMPLETED",
+}
+"""The hub's words for a courier's steps."""
 _MOST_AT_ONCE = 5_000
 
 
@@ -148,8 +155,9 @@ class Consumers(Sandbox):
         """Move the courier; leaving with the food hands the order over, arriving completes it."""
         placed = self._placed(order)
         state = word(body, "state").upper()
+        state = _WORDS.get(state, state)
         if state not in _COURIER:
-            raise ControlError(400, f"state is one of {', '.join(_COURIER)}")
+            raise ControlError(400, f"state is one of {', '.join((*_COURIER, *map(str.lower, _WORDS)))}")
         if placed.kind == "PICKUP" or placed.state not in {"ACCEPTED", "HANDED_OFF"}:
             raise ControlError(409, f"order {order} is {placed.kind} and {placed.state}: no courier moves")
         courier: Json = {"name": {"display_name": "Courier"}, "vehicle": {"type": "CAR"}}
@@ -220,7 +228,7 @@ class Consumers(Sandbox):
         return store
 
     def set_store(self, store: str, body: Json) -> Json:
-        """Change a store's status (ONLINE, OFFLINE) or order manager, make it with `create`, or send its provisioning."""
+        """Change a store's status (ONLINE, OFFLINE) or order manager, make it with `create`, send its provisioning, ask for its menu."""
         status = word(body, "status", self._stores[store]["status"] if store in self._stores else "ONLINE").upper()
         status = {"OPEN": "ONLINE", "ACTIVE": "ONLINE", "CLOSED": "OFFLINE", "INACTIVE": "OFFLINE", "PAUSED": "OFFLINE"}.get(status, status)
         if status not in {"ONLINE", "OFFLINE"}:
@@ -242,6 +250,8 @@ class Consumers(Sandbox):
             kind = "store.provisioned" if body["provision"] is True else "store.deprovisioned"
             partner = held["pos_data"].get("integrator_store_id", "")
             self._tell(kind, store, store, href, store, store_id=store, partner_store_id=partner)
+        elif body.get("request_menu") is True:
+            self._tell("store.menu_refresh_request", store, store, href, store)
         elif changed:
             self._tell("store.status.changed", store, store, href, store, store_status=status)
         return {"ref": store, "name": held["name"], "status": status, "currency": held["currency"]}

@@ -1,6 +1,7 @@
-"""Uber Eats by the order suite: fetch, accept, deny, ready, cancel; menus as full snapshots."""
+"""Uber Eats by the order suite: fetch, accept, deny, ready, delay, cancel; menus as full snapshots, items and stores one by one."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -8,9 +9,10 @@ from urllib.parse import quote
 import msgspec
 
 from adapters.ubereats import menu as menus
-from adapters.ubereats import models
+from adapters.ubereats import models, stores
+from adapters.ubereats.extras import promotion_extras, read_made
 from adapters.ubereats.mapping import moment, order_from, state_of
-from adapters.ubereats.webhooks import is_legacy
+from adapters.ubereats.webhooks import COURIER_STATES, is_legacy, order_id, told_at
 from hub.contract import (
     NO_PLACES,
     AlreadyDone,
@@ -18,6 +20,7 @@ from hub.contract import (
     DecisionTask,
     Done,
     Drifted,
+    Extra,
     Facts,
     Fetched,
     Http,
@@ -25,6 +28,7 @@ from hub.contract import (
     NotFound,
     Places,
     PlatformOrder,
+    Rejected,
     Repeat,
     Request,
     Response,
@@ -32,7 +36,7 @@ from hub.contract import (
     decode,
 )
 from hub.contract.capabilities import Connected
-from hub.model import FINAL, Menu, Store
+from hub.model import FINAL, CourierSighting, Menu, StockLevel, Store, StoreChange, StoreStatus
 
 PAGE = "50"
 OPEN_WINDOW = timedelta(days=2)
@@ -44,6 +48,8 @@ _Listed = TypeVar("_Listed", models.OrderList, models.StoreList)
 
 class UberEats:
     """One tenant's connection; the token is the partner app's."""
+
+    store_changes = stores.CHANGES
 
     def __init__(self, facts: Facts, connection: Connected, http: Http) -> None:
         self._facts, self._connection, self._http = facts, connection, http
@@ -60,13 +66,17 @@ class UberEats:
             return AlreadyDone(f"{operation}: settled before", code=word, detail=detail, status=status)
         if word == "invalid_client" or (operation == "token" and status in (400, 401)):
             return AuthRevoked(f"Uber refuses the app's credentials: {word}", code=word, detail=detail, status=status)
+        if status == 401 and "scope" in detail:
+            return Misconfigured(f"the app has no scope for {operation}: {detail}", code=word, detail=detail, status=status)
         if status == 403:
             message = f"Uber forbids {operation} ({word}): the store must name this app as its order manager"
             return Misconfigured(message, code=word, detail=detail, status=status)
         return None
 
     def read_step(self, step: str, response: Response) -> Done:
-        """Decisions and the menu PUT answer with nothing that is needed; a body, where there is one, must be JSON."""
+        """A promotion leaves its id, all else nothing that is needed; a body, where there is one, must be JSON."""
+        if step.startswith("promotion_create"):
+            return read_made(response)
         if response.body.strip() and not step.startswith("menu"):
             decode(response.body, Any)
         return Done()
@@ -135,7 +145,7 @@ class UberEats:
         """Accept, naming our reference."""
         body: dict[str, Any] = {"external_reference_id": task.reference, "accepted_by": "integration-hub"}
         if task.ready_at is not None:
-            body["ready_for_pickup_time"] = task.ready_at.isoformat().replace("+00:00", "Z")
+            body["ready_for_pickup_time"] = stores.rfc3339(task.ready_at)
         return self._decision("accept", task, body)
 
     def reject_step(self, task: DecisionTask) -> Step:
@@ -152,9 +162,29 @@ class UberEats:
         kind = self._facts.cancel_reasons.get(task.reason, "OTHER")
         return self._decision("cancel", task, {"cancellation_reason": {"type": kind, "info": task.detail or task.reason}})
 
+    def delay_step(self, task: DecisionTask) -> Step | None:
+        """Move the time at which the food is ready."""
+        if task.ready_at is None:
+            return None
+        return self._decision("update-ready-time", task, {"ready_for_pickup_time": stores.rfc3339(task.ready_at)})
+
+    def couriers(self, notice: bytes) -> Sequence[CourierSighting]:
+        """The delivery's step; the notice tells no position."""
+        told: models.Notice = decode(notice, models.Notice)
+        state = COURIER_STATES.get(told.current_state or "")
+        return [CourierSighting(order_id(told), state, told_at(told))] if state else []
+
     def _decision(self, name: str, task: DecisionTask, body: dict[str, Any]) -> Step:
         path = f"/v1/delivery/order/{quote(task.platform_order_id, safe='')}/{name}"
-        return Step(name, Request("POST", path, name, body=msgspec.json.encode(body), headers=_JSON), Repeat.NATURAL)
+        return Step(name, self.write(path, name, body), Repeat.NATURAL)
+
+    def write(self, path: str, operation: str, body: Any) -> Request:
+        """A POST of JSON."""
+        return Request("POST", path, operation, body=msgspec.json.encode(body), headers=_JSON)
+
+    async def ask(self, path: str, operation: str, query: Mapping[str, str] | None = None) -> Response:
+        """A read."""
+        return await self._http.read(Request("GET", path, operation, query=dict(query or {})))
 
     def push_menu_step(self, store_ref: str, menu: Menu) -> Step:
         """Replace the store's menu."""
@@ -167,6 +197,35 @@ class UberEats:
         response = await self._http.read(Request("GET", _menus(store_ref), "read_menu"))
         found: models.ShownMenu = decode(response.body, models.ShownMenu)
         return frozenset(menus.from_uber_id(item.id) for item in found.items or [])
+
+    async def availability_step(self, store_ref: str, levels: Sequence[StockLevel]) -> Step:
+        """Set one level: options are items as well, and each has a call of its own."""
+        if len(levels) != 1:
+            raise Rejected("Uber Eats takes one item a call")
+        path = f"{_menus(store_ref)}/items/{quote(menus.to_uber_id(levels[0].id), safe='')}"
+        return Step("availability", self.write(path, "availability", stores.suspension(levels[0])), Repeat.NATURAL)
+
+    async def store_status(self, store_ref: str) -> StoreStatus:
+        """How Uber shows the store, and its usual preparation time where it tells one."""
+        shown, about = await asyncio.gather(
+            self.ask(_store(store_ref, "/status"), "store_status"), self.ask(_store(store_ref), "get_store")
+        )
+        told: stores.StatusAnswer = decode(shown.body, stores.StatusAnswer)
+        times = decode(about.body, stores.StoreAnswer).prep_times
+        return stores.status_from(told, (times.default_value or 0) if times else 0)
+
+    async def store_step(self, store_ref: str, change: StoreChange) -> Step:
+        """Open, pause (until a time), or set the preparation time; raises Rejected otherwise."""
+        what, body = stores.change_call(change)
+        return Step("store", self.write(_store(store_ref, f"/{what}"), what, body), Repeat.NATURAL)
+
+    def extras(self) -> Mapping[str, Extra]:
+        """Promotions."""
+        return promotion_extras(self)
+
+
+def _store(store_ref: str, what: str = "") -> str:
+    return f"/v1/delivery/store/{quote(store_ref, safe='')}{what}"
 
 
 def _menus(store_ref: str) -> str:

@@ -364,6 +364,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     meta: Meta | None = None
     resource_href: str | None = None
     store_id: str | None = None
+    event_time: float | None = None
+    current_state: str | None = None
 
 
 class NoticeLink(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from ._sandbox_checks import fields, moment, names, page_token, position_of, rea
 from ._sandbox_consumers import Consumers
 from ._sandbox_menu import Menu, check_price, check_suspension
 from ._sandbox_orders import ENDED, Placed
+from ._sandbox_promotions import Promotions
 
 _PAGE = 50
 _PARTS = frozenset({"carts", "deliveries", "payment"})
@@ -41,6 +42,7 @@ class UberEatsSandbox(Consumers):
     def __init__(self, seed: str | None = None) -> None:
         super().__init__(seed)
         self._tokens = Tokens(self.ids)
+        self._promotions = Promotions(self._store, self.ids.uuid)
         self._client_id = self._tokens.client_id
         self._webhook: tuple[str, str] | None = None
         self.restart()
@@ -71,6 +73,7 @@ class UberEatsSandbox(Consumers):
 
     def restart(self) -> None:
         super().restart()
+        self._promotions.held.clear()
         self._tokens.forgive()
 
     # Tokens, errors, webhooks
@@ -93,7 +96,8 @@ class UberEatsSandbox(Consumers):
         self._tokens.expire_all()
 
     def app_credentials(self) -> dict[str, str]:
-        return {"client_id": self._tokens.client_id, "client_secret": self._tokens.client_secret}
+        scopes = "eats.store.promotion.read eats.store.promotion.write"
+        return {"client_id": self._tokens.client_id, "client_secret": self._tokens.client_secret, "more_scopes": scopes}
 
     def connection_credentials(self) -> dict[str, str]:
         return {}
@@ -132,6 +136,8 @@ class UberEatsSandbox(Consumers):
         order, read, menu, status = "eats.order", "eats.store.orders.read", "eats.store", "eats.store.status.write"
         one, shop, legacy = "/v1/delivery/order/{id}", "/v1/delivery/store/{store}", "/v1/eats/store/{store}"
         menus, pos_data = "/v2/eats/stores/{store}/menus", "/v1/eats/stores/{store}/pos_data"
+        promo = "eats.store.promotion."
+        offers, offer = "/v1/delivery/stores/{store}", "/v1/delivery/promotions/{id}"
         tables: list[tuple[str, str, str, Callable[[Call], Answer], Callable[[Call], str], str]] = [
             ("GET", one, "order.get", self._get_order, alias, order),
             ("POST", one + "/accept", "order.accept", self._accept, alias, order),
@@ -150,6 +156,10 @@ class UberEatsSandbox(Consumers):
             ("POST", shop + "/update-store-prep-time", "store.prep_time", self._prep_time, store, menu),
             ("GET", legacy + "/status", "store.status", self._status, store, menu),
             ("POST", legacy + "/status", "store.set_status", self._set_status, store, status),
+            ("POST", offers + "/promotion", "promotion.create", lambda c: self._promotions.create(c), store, promo + "write"),
+            ("GET", offers + "/promotions", "promotion.list", lambda c: self._promotions.listed(c), store, promo + "read"),
+            ("GET", offer, "promotion.get", lambda c: self._promotions.get(c), nothing, promo + "read"),
+            ("POST", offer + "/revoke", "promotion.revoke", lambda c: self._promotions.revoke(c), nothing, promo + "write"),
             ("GET", pos_data, "pos_data.get", lambda call: Answer(200, self._store(call)["pos_data"]), store, menu),
             ("PATCH", pos_data, "pos_data.change", self._change_pos_data, store, menu),
         ]

@@ -3,13 +3,15 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 
 from adapters.ubereats.models import Notice, NoticeLink
 from hub.contract import Answer, Fact, FactKind, IngressRequest, Lane, Malformed
+from hub.model import CourierState
 
 _DECODER = msgspec.json.Decoder(Notice)
 _LINK_DECODER = msgspec.json.Decoder(NoticeLink)
@@ -17,6 +19,15 @@ _ID = re.compile(r"[0-9A-Za-z_-]{1,100}")
 _PLACED: tuple[FactKind, str, Lane] = ("order.placed", "placed", Lane.ORDER)
 _CANCELLED: tuple[FactKind, str, Lane] = ("order.cancelled", "cancelled", Lane.CANCEL)
 _CHANGED: tuple[FactKind, str, Lane] = ("order.changed", "", Lane.STATUS)
+_DELIVERY = "delivery.state_changed"
+COURIER_STATES: Mapping[str, CourierState] = {
+    "EN_ROUTE_TO_PICKUP": "assigned",
+    "ARRIVED_AT_PICKUP": "arrived",
+    "EN_ROUTE_TO_DROPOFF": "picked_up",
+    "COMPLETED": "delivered",
+    "FAILED": "failed",
+}
+"""Steps of a delivery that tell where its courier is."""
 # Spellings differ between documents and live code.
 _ORDER_EVENTS = {
     "orders.notification": _PLACED,
@@ -29,7 +40,7 @@ _ORDER_EVENTS = {
     "order.failed": _CANCELLED,
     "orders.release": _CHANGED,
     "order.release": _CHANGED,
-    "delivery.state_changed": _CHANGED,
+    _DELIVERY: _CHANGED,
 }
 _STORE_EVENTS: dict[str, FactKind] = {"store.provisioned": "store.provisioned", "store.deprovisioned": "store.deprovisioned"}
 _STORED = Answer(200)
@@ -55,12 +66,15 @@ class UberEatsIngress:
         return found
 
     def facts(self, request: IngressRequest) -> Sequence[Fact]:
-        """One fact a call."""
+        """One fact a call; a step of a delivery is news of its courier and of its order."""
         try:
             notice = _DECODER.decode(request.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Malformed(str(error)) from error
-        return (self._fact(notice),)
+        fact = self._fact(notice)
+        if notice.event_type == _DELIVERY and notice.current_state in COURIER_STATES:
+            return (Fact("courier.moved", fact.subject, f"{fact.subject}/courier/{notice.event_id}", fact.store_ref, Lane.STATUS), fact)
+        return (fact,)
 
     def _fact(self, notice: Notice) -> Fact:
         store = (notice.meta.user_id if notice.meta else None) or notice.store_id or ""
@@ -74,6 +88,10 @@ class UberEatsIngress:
             if not store:
                 raise Malformed(f"{notice.event_type} names no store")
             return Fact(provision, f"store/{store}", f"store/{store}/{notice.event_id}", store)
+        if notice.event_type == "store.status.changed" and store:
+            return Fact("store.changed", f"store/{store}", f"store/{store}/changed/{notice.event_id}", store)
+        if notice.event_type == "store.menu_refresh_request" and store:
+            return Fact("menu.wanted", f"menu/{store}", f"menu/{store}/wanted/{notice.event_id}", store, Lane.MENU)
         return Fact("noted", f"event/{notice.event_id}", f"event/{notice.event_id}", store, Lane.BULK)
 
     def stored(self, facts: Sequence[Fact]) -> Answer:
@@ -92,6 +110,12 @@ def order_id(notice: Notice) -> str:
     if not _ID.fullmatch(found):
         raise Malformed(f"{notice.event_type} names no order: {found[:100]!r}")
     return found
+
+
+def told_at(notice: Notice) -> datetime | None:
+    """When it happened: in seconds as documented, in milliseconds as seen; by the size it is one or the other."""
+    at = notice.event_time
+    return datetime.fromtimestamp(at / 1000 if at > 1e11 else at, UTC) if at is not None and 0 < at < 1e14 else None
 
 
 def is_legacy(body: bytes) -> bool:

@@ -25,10 +25,12 @@ from hub.api.orders import Orders
 from hub.api.places import Links, Locations, Mappings
 from hub.api.problems import HANDLERS
 from hub.api.providers import Providers
+from hub.api.stock import Stock
+from hub.api.stores import Stores
 
 CONTROLLERS: list[Any] = [
     Auth, Tenants, Users, ApiKeys, Audit, ProviderApps, Providers, Connections, Mailboxes, Locations, Links, Mappings,
-    StoreClaims, Consents, Extras, Orders, Events, Alerts,
+    StoreClaims, Consents, Extras, Orders, Stock, Stores, Events, Alerts,
 ]  # fmt: skip
 
 

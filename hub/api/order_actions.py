@@ -10,6 +10,7 @@ from hub.api.messages import MESSAGES
 from hub.api.order_view import opened
 from hub.api.order_words import Amend, Delay, Reason, Said, check_quantities
 from hub.api.problems import Problem
+from hub.api.writes import sealed
 from hub.contract import Lane, Providers
 from hub.database.pool import Transaction
 from hub.ids import new_id
@@ -140,8 +141,7 @@ async def perform(doing: Doing, row: Any, action: str, said: Said) -> list[str]:
             message = submit_message(row["id"], row["pos_connection"], row["generation"] + 1, row["correlation"])
             superseded = message
     if said is not None:
-        body = doing.day_key.seal(msgspec.json.encode(said), tenant, "messages", message.connection, message.dedupe_key)
-        message = msgspec.structs.replace(message, body=body)
+        message = sealed(doing.day_key, tenant, message, said)
     skipped = []
     if superseded is not None:
         # A dead message of the same step would park the new one behind it.

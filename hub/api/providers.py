@@ -1,4 +1,4 @@
-"""/providers: the vendors this hub knows, as their provider.toml says."""
+"""/providers: the vendors this hub knows, as their provider.toml says, and how good their adapters are."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from hub.api.pages import Page
 from hub.api.problems import not_found
 from hub.api.writes import ApiRequest, context_of
 from hub.contract.provider import Facts
+from hub.quality import held_against, promise, standing
 
 
 class ProviderView(msgspec.Struct, frozen=True):
@@ -23,8 +24,10 @@ class ProviderView(msgspec.Struct, frozen=True):
     regions: tuple[str, ...]
     environments: list[str]
     capabilities: tuple[str, ...]
+    extras: tuple[str, ...]
     order_states: tuple[str, ...]
     idempotency: str
+    level: str
 
 
 def _brief(facts: Facts) -> ProviderView:
@@ -37,8 +40,10 @@ def _brief(facts: Facts) -> ProviderView:
         facts.regions,
         sorted(facts.environments),
         facts.capabilities,
+        facts.extras,
         facts.order_states,
         facts.idempotency,
+        standing(facts).level,
     )
 
 
@@ -55,9 +60,11 @@ class Providers(Controller):
 
     @get("/{slug:str}")
     async def one(self, request: ApiRequest, slug: FromPath[str]) -> dict[str, Any]:
-        """Show all facts of a provider: credential form, settings, limits, webhook scheme, evidence."""
+        """Show all facts of a provider: credential form, settings, limits, webhook scheme, evidence, quality level and what it lacks."""
         provider = context_of(request).providers.get(slug)
         if provider is None:
             raise not_found(f"provider {slug}")
         facts: dict[str, Any] = msgspec.to_builtins(provider.facts)
+        judged = {"quality": standing(provider.facts), "orders": promise(provider.facts), "held_against": held_against(provider.facts)}
+        facts.update(msgspec.to_builtins(judged))
         return facts

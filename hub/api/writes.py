@@ -14,6 +14,8 @@ from hub.api.problems import Problem
 from hub.database.pool import Transaction
 from hub.database.queries import load_queries
 from hub.identity import Principal
+from hub.mailbox.messages import NewMessage
+from hub.vault import DataKey
 
 _SQL: Any = load_queries(Path(__file__).with_name("writes.sql"))
 
@@ -39,6 +41,12 @@ def context_of(request: Request[Any, Any, Any]) -> ApiContext:
 def _response(content: bytes, status: int, *, replayed: bool = False) -> Response[Any]:
     headers = {"Idempotency-Replayed": "true"} if replayed else None
     return Response(b"" if status == 204 else content, status_code=status, media_type="application/json", headers=headers)
+
+
+def sealed(key: DataKey, tenant: str, message: NewMessage, words: Any) -> NewMessage:
+    """The message with its body, sealed for the handler under the tenant's key of the day."""
+    body = key.seal(msgspec.json.encode(words), tenant, "messages", message.connection, message.dedupe_key)
+    return msgspec.structs.replace(message, body=body)
 
 
 async def write(request: ApiRequest, effect: Effect, *, status: int = 200) -> Response[Any]:

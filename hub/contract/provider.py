@@ -99,6 +99,29 @@ class WebhookFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Nothing is signed: the address that is registered ends in the secret."""
 
 
+class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an adapter was held against, and what it cannot do: its quality level is computed from it. Silence claims nothing."""
+
+    official: str = ""
+    """The vendor's own material that tests check against, where the specifications are at hand."""
+    official_kind: Literal["", "specification", "samples"] = ""
+    """A specification describes every field; samples show some bodies."""
+    checked: tuple[Literal["requests", "answers", "calls"], ...] = ()
+    """What is checked against it: our requests, the simulator's answers, the simulator's calls to us."""
+    limits: str = ""
+    """What is known of the vendor's limits where it publishes none."""
+    lost_call: str = ""
+    """What becomes of an order, or of news about it, whose webhook is lost, where no list of the vendor's finds it again."""
+    menu_unread: str = ""
+    """Why a pushed menu cannot be read back."""
+    left_out: dict[str, str] | None = None
+    """What the adapter was to have and has not, by name and in words; None: nobody has said what it was to have."""
+    load_figure: str = ""
+    """Where a measured load figure is written down."""
+    blind_payloads: str = ""
+    """Where it is written down that payloads nobody had seen before were read."""
+
+
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All of provider.toml."""
 
@@ -130,6 +153,8 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     reject_reasons: dict[str, str] = {}
     cancel_reasons: dict[str, str] = {}
     exemptions: dict[str, str] = {}
+    """Checks of the contract suite that it is excused from, each with a reason."""
+    proof: Proof = Proof()
     notes: tuple[str, ...] = ()
 
 

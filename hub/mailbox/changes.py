@@ -132,7 +132,10 @@ class NewMenu(msgspec.Struct, frozen=True):
 
 
 class StockSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """What is on sale at a POS location, or was confirmed by a platform's store; replaces what was known of the item."""
+    """What is on sale at a POS location, or was confirmed by a platform's store; replaces what was known of the item.
+
+    `held` is a person's word where the POS cannot be told: the POS's next list does not undo it.
+    """
 
     place_ref: str
     item: str
@@ -140,6 +143,7 @@ class StockSeen(msgspec.Struct, frozen=True, kw_only=True):
     available: bool
     quantity: int | None = None
     until: datetime | None = None
+    held: bool = False
 
 
 class StoreSeen(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,14 +68,14 @@ class RefusedByDatabase(Exception):
 
 _TURN = "select * from hub.owner_turn($1, $2, $3, $4, $5, $6)"
 _KEEP_STOCK = """
-insert into hub.stock as t (tenant_id, connection, place_ref, item, kind, available, quantity, until, told_at)
-select distinct on (s.place_ref, s.item) $1, $2, s.place_ref, s.item, s.kind, s.available, s.quantity, s.until, hub.clock()
+insert into hub.stock as t (tenant_id, connection, place_ref, item, kind, available, quantity, until, held, told_at)
+select distinct on (s.place_ref, s.item) $1, $2, s.place_ref, s.item, s.kind, s.available, s.quantity, s.until, s.held, hub.clock()
 from jsonb_to_recordset($3::jsonb) as s(
-  place_ref text, item text, kind text, available boolean, quantity integer, until timestamptz)
+  place_ref text, item text, kind text, available boolean, quantity integer, until timestamptz, held boolean)
 order by s.place_ref, s.item
 on conflict (tenant_id, connection, place_ref, item) do update
   set kind = excluded.kind, available = excluded.available, quantity = excluded.quantity, until = excluded.until,
-      told_at = excluded.told_at
+      held = excluded.held, told_at = excluded.told_at
 """
 _KEEP_STORES = """
 insert into hub.vendor_stores as t (tenant_id, connection, ref, name, currency, timezone, status, seen_at)

@@ -14,7 +14,7 @@ from hub.mailbox.messages import NewMessage
 from hub.model import NotCarried
 from hub.ownership.owner import Desk
 from hub.ownership.workplace import Link, Workplace
-from hub.stores.stock import push_message
+from hub.stores.stock import known_levels, push_message, stocked
 
 JOB_SECONDS = 600.0
 """How long a platform's word about a pushed menu is awaited before somebody is told."""
@@ -83,6 +83,7 @@ async def push_menu(place: Workplace, desk: Desk) -> Changes:
     number, menu = await place.menu(link.pos_connection, link.pos_location_ref)
     if menu is None:
         raise RetryLater("the POS's menu has not been read yet", after=1.0)
+    menu = stocked(menu, await known_levels(place, link.pos_connection, link.pos_location_ref))
     key = await place.bodies.key(place.tenant)
     lost: tuple[NotCarried, ...] = ()
     if isinstance(adapter, MenuFit):

@@ -118,7 +118,7 @@ async def create_link(
     actor: str = "hub",
     correlation: str = "",
 ) -> Linked:
-    """Link a POS location with a delivery store and queue a read of its menu; raises Invalid, Unknown, Conflict.
+    """Link a POS location with a delivery store and queue reads of its menu, stock and status; raises Invalid, Unknown, Conflict.
 
     Both sides must sell in the location's currency, as far as it is known: from the POS's menu, from what the vendors listed before,
     or from `listed`, currencies by connection and reference that were just asked for.
@@ -161,8 +161,19 @@ async def create_link(
         at_deadline=at_deadline,
     )
     await tell_link(transaction, tenant, link, location, "link.create", actor, correlation)
-    woken = await enqueue(transaction, tenant, [sync_message(pos_connection, "menu", link)])
-    return Linked(link, woken)
+    reads = [sync_message(pos_connection, "menu", link)]
+    # A connection's first reads come before it has links: what is sold out, and how the store stands, is read for the link.
+    if await _can(transaction, providers, pos_connection, "stock"):
+        reads.append(sync_message(pos_connection, "stock", link))
+    if await _can(transaction, providers, delivery_connection, "store_control"):
+        reads.append(sync_message(delivery_connection, "stores", link))
+    return Linked(link, await enqueue(transaction, tenant, reads))
+
+
+async def _can(transaction: Transaction, providers: Providers, connection: str, capability: str) -> bool:
+    row = await CONNECTIONS.connection(transaction, id=connection)
+    found = providers.get(row["provider"]) if row is not None else None
+    return found is not None and capability in found.facts.capabilities
 
 
 async def tell_link(

@@ -322,6 +322,8 @@ async def test_every_answer_and_event_fits_the_official_specification(square: Cl
     body = payment(found["id"], found["total_money"]["amount"])
     paid = (await ask("POST", "/v2/payments", {**body, "tip_money": usd(150), "reference_id": "x"}))["payment"]
     await ask("GET", f"/v2/payments/{paid['id']}")
+    await ask("GET", f"/v2/payments?location_id={MAIN}&begin_time=2020-01-01T00:00:00Z&limit=1")
+    await ask("GET", "/v2/payments?location_id=nowhere")
     await ask("GET", f"/v2/orders/{found['id']}")
     await ask("POST", "/v2/orders/search", {"location_ids": [MAIN], "return_entries": False})
     await ask("POST", "/v2/refunds", {"idempotency_key": "r", "payment_id": paid["id"], "amount_money": usd(50), "reason": "Late"})

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from adapters.square import PROVIDER
 from adapters.square.adapter import Square
+from adapters.square.extras import RefundParams
+from adapters.square.stores import Seller
 from hub.contract import CancelTask, Connected, Done, OAuthCode, Request, Response, Step, SubmitTask
 from hub.model import Address, Charge, Customer, Discount, Fulfilment, Line, Modifier, Money, Order, Payment, Tax, Tip
 from tests.contract.openapi import Spec, SpecError, vendor_spec
@@ -130,9 +132,10 @@ async def test_any_text_is_to_the_letter(spec: Spec, text: str, kind: str) -> No
 
 
 async def test_reads_are_to_the_letter(spec: Spec) -> None:
-    """Locations, catalog, search, one order."""
+    """Locations, catalog, search, one order, counts, payments."""
     order = {"id": "SQ1", "location_id": "LOC"}
     bodies = {"/v2/locations": {"locations": [{"id": "LOC", "currency": "USD"}]}, "/v2/catalog/list": {}}
+    bodies |= {"/v2/inventory/counts/batch-retrieve": {}, "/v2/payments": {}}
     http = Answers(spec, {**bodies, "/v2/orders/search": {}, "/v2/orders/SQ1": {"order": order}})
     adapter = square(http)
     await adapter.test()
@@ -140,7 +143,17 @@ async def test_reads_are_to_the_letter(spec: Spec) -> None:
     await adapter.open_orders("LOC", NOW)
     await adapter.find(SubmitTask("ord_1", sold("x"), "LOC", {}), "order", NOW)
     await adapter.order("SQ1")
-    assert http.seen == 6
+    await adapter.read_stock("LOC")
+    await Seller(http).payments("LOC", NOW, NOW)
+    assert http.seen == 9
+
+
+async def test_a_refund_is_to_the_letter(spec: Spec) -> None:
+    """Money that goes back by the extra, with the longest reason."""
+    payment = {"payment": {"id": "P1", "total_money": {"amount": 5, "currency": "USD"}}}
+    refund = square(Answers(spec, {"/v2/payments/P1": payment})).extras()["refund"]
+    assert refund.step is not None
+    check(spec, (await refund.step(RefundParams("P1", reason=LONG))).request)
 
 
 @pytest.mark.parametrize("paid", [True, False])

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from adapters.square import PROVIDER
-from adapters.square.adapter import VERSION, Square
+from adapters.square.adapter import Square
+from adapters.square.stores import VERSION
 from hub.contract import (
     AuthExpired,
     AuthRevoked,

@@ -93,16 +93,23 @@ def test_an_event_without_a_version_is_a_fact_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("kind", "fact", "lane"),
     [
-        ("catalog.version.updated", "menu.changed", Lane.MENU),
+        ("inventory.count.updated", "stock.changed", Lane.STOCK),
         ("oauth.authorization.revoked", "connection.revoked", Lane.STATUS),
         ("payment.updated", "noted", Lane.BULK),
         ("something.new", "noted", Lane.BULK),
     ],
 )
 def test_other_events(kind: str, fact: str, lane: Lane) -> None:
-    """The catalog, a revocation, and everything else as a note."""
+    """A count, a revocation, and everything else as a note."""
     (found,) = INGRESS.facts(request(event(kind, {"id": "1"})))
     assert (found.kind, found.lane) == (fact, lane)
+
+
+def test_a_change_of_the_catalog_may_be_a_sold_out_mark() -> None:
+    """Menu and stock are both read anew."""
+    found = INGRESS.facts(request(event("catalog.version.updated", {"id": "1"})))
+    assert [(fact.kind, fact.lane) for fact in found] == [("menu.changed", Lane.MENU), ("stock.changed", Lane.STOCK)]
+    assert len({fact.dedupe_key for fact in found}) == 2
 
 
 @pytest.mark.parametrize(

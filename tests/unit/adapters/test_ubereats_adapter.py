@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from adapters.ubereats import PROVIDER
+from adapters.ubereats.access import AppToken
 from adapters.ubereats.adapter import UberEats
 from hub.contract import (
     AlreadyDone,
@@ -19,10 +20,11 @@ from hub.contract import (
     Misconfigured,
     NotFound,
     PlatformOrder,
+    Rejected,
     Repeat,
     Token,
 )
-from hub.model import OrderState
+from hub.model import OrderState, StockLevel, StoreChange, StoreStatus
 from tests.unit.adapters.baskets import SAMPLE, sample
 from tests.unit.adapters.sales import FakeHttp, answered
 
@@ -199,3 +201,93 @@ def test_hosts() -> None:
 async def test_an_accepted_order_reads_as_accepted() -> None:
     """The state beside the order is Uber's."""
     assert (await uber(sample(state="ACCEPTED"))[0].fetch_order(ORDER, b"")).state is OrderState.ACCEPTED
+
+
+async def test_an_item_goes_off_sale_until_a_time_or_for_good_and_comes_back() -> None:
+    """One item a call, under its id at Uber with every sign in place."""
+    until = datetime(2026, 1, 11, 6, tzinfo=UTC)
+    cases = ((False, until, int(until.timestamp())), (False, None, 8640000000), (True, None, 0))
+    for available, end, wanted in cases:
+        step = await uber()[0].availability_step("s 1", [StockLevel("a/b", available, until=end)])
+        assert step.request.path == "/v2/eats/stores/s%201/menus/items/a%252Fb"
+        assert json.loads(step.request.body)["suspension_info"]["suspension"]["suspend_until"] == wanted
+    with pytest.raises(Rejected):
+        await uber()[0].availability_step("s", [StockLevel("a", True), StockLevel("b", True)])
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ({"status": "ONLINE"}, StoreStatus("open", prep_seconds=600)),
+        ({"status": "OFFLINE", "offline_reason": "OUT_OF_MENU_HOURS"}, StoreStatus("closed", None, "OUT_OF_MENU_HOURS", 600)),
+        ({"status": "OFFLINE", "offlineReason": "PAUSED_BY_RESTAURANT"}, StoreStatus("paused", None, "PAUSED_BY_RESTAURANT", 600)),
+        ({"status": "OFFLINE", "is_offline_until": "2026-01-10T18:15:00Z"}, StoreStatus("paused", READY, "", 600)),
+        ({"status": "ASLEEP"}, StoreStatus("unknown", None, "ASLEEP", 600)),
+    ],
+)
+async def test_a_store_is_read_as_it_stands(told: dict[str, Any], wanted: StoreStatus) -> None:
+    """Status, end, reason in both spellings, and how long food takes."""
+    found = await uber(told, {"prep_times": {"default_value": 600}})[0].store_status("s")
+    assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "body"),
+    [
+        (StoreChange("open"), "update-store-status", {"status": "ONLINE"}),
+        (
+            StoreChange("pause", until=READY, reason="oven"),
+            "update-store-status",
+            {"status": "OFFLINE", "is_offline_until": "2026-01-10T18:15:00Z", "reason": "oven"},
+        ),
+        (StoreChange("prep_time", prep_seconds=900), "update-store-prep-time", {"default_prep_time": 900}),
+    ],
+)
+async def test_a_store_is_changed(change: StoreChange, path: str, body: dict[str, Any]) -> None:
+    """Opened, paused until a time, or given another preparation time."""
+    request = (await uber()[0].store_step("s", change)).request
+    assert (request.path, json.loads(request.body)) == (f"/v1/delivery/store/s/{path}", body)
+
+
+@pytest.mark.parametrize(
+    "change", [StoreChange("busy"), StoreChange("hours"), StoreChange("prep_time"), StoreChange("prep_time", prep_seconds=10_801)]
+)
+async def test_what_uber_does_not_take_is_refused_with_what_it_takes(change: StoreChange) -> None:
+    """Before anything is sent."""
+    with pytest.raises(Rejected, match="takes"):
+        await uber()[0].store_step("s", change)
+
+
+def test_a_delay_names_the_new_time() -> None:
+    """Without one there is nothing to tell."""
+    step = uber()[0].delay_step(task(ready_at=READY))
+    assert step is not None
+    assert step.request.path == f"/v1/delivery/order/{ORDER}/update-ready-time"
+    assert json.loads(step.request.body) == {"ready_for_pickup_time": "2026-01-10T18:15:00Z"}
+    assert uber()[0].delay_step(task()) is None
+
+
+@pytest.mark.parametrize("at", [1768068900, 1768068900000])
+def test_a_courier_is_seen_at_the_time_of_the_notice(at: int) -> None:
+    """In seconds or milliseconds; a step that is no courier's tells nothing."""
+    notice = {"event_type": "delivery.state_changed", "event_id": "e", "event_time": at, "meta": {"resource_id": "o-1"}}
+    (seen,) = uber()[0].couriers(json.dumps({**notice, "current_state": "ARRIVED_AT_PICKUP"}).encode())
+    assert (seen.platform_order_id, seen.state, seen.at) == ("o-1", "arrived", READY)
+    assert uber()[0].couriers(json.dumps({**notice, "current_state": "SCHEDULED"}).encode()) == []
+
+
+def test_a_missing_scope_is_the_operators_to_mend() -> None:
+    """It does not revoke the connection's access."""
+    found = uber()[0].failure("list_promotions", answered(401, {"code": "unauthorized", "message": "This call needs the scope x."}))
+    assert isinstance(found, Misconfigured)
+    assert uber()[0].failure("list_promotions", answered(401, {"code": "unauthorized"})) is None
+
+
+@pytest.mark.parametrize(("more", "scopes"), [("", "eats.order"), (" a b ", "eats.order a b")])
+def test_further_scopes_are_asked_for(more: str, scopes: str) -> None:
+    """Those of the app beside the usual ones."""
+    request = AppToken("/token", "eats.order", owner="app").token_request(
+        {"client_id": "i", "client_secret": "s", "more_scopes": more}, None
+    )
+    assert request is not None
+    assert parse_qs(request.body.decode())["scope"] == [scopes]

@@ -80,7 +80,8 @@ def test_the_documents_notice() -> None:
         ("orders.release", "order.changed", "order/o-1/changed/e-1", Lane.STATUS),
         ("store.provisioned", "store.provisioned", "store/s-1/e-1", Lane.STATUS),
         ("store.deprovisioned", "store.deprovisioned", "store/s-1/e-1", Lane.STATUS),
-        ("store.menu_refresh_request", "noted", "event/e-1", Lane.BULK),
+        ("store.status.changed", "store.changed", "store/s-1/changed/e-1", Lane.STATUS),
+        ("store.menu_refresh_request", "menu.wanted", "menu/s-1/wanted/e-1", Lane.MENU),
         ("something.new", "noted", "event/e-1", Lane.BULK),
     ],
 )
@@ -88,6 +89,17 @@ def test_notices(kind: str, fact: str, key: str, lane: Lane) -> None:
     """Each kind, in every spelling, is one fact of the store; an unknown kind is noted."""
     (found,) = INGRESS.facts(request(notice(kind)))
     assert (found.kind, found.dedupe_key, found.lane, found.store_ref) == (fact, key, lane, "s-1")
+
+
+@pytest.mark.parametrize(("step", "known"), [("EN_ROUTE_TO_DROPOFF", True), ("COMPLETED", True), ("SCHEDULED", False), ("NEW", False)])
+def test_a_step_of_a_delivery_is_news_of_courier_and_order(step: str, known: bool) -> None:
+    """In this order, under keys of their own; a step that tells of no courier is news of the order alone."""
+    found = INGRESS.facts(request(notice("delivery.state_changed", current_state=step)))
+    courier = [("courier.moved", "order/o-1", "order/o-1/courier/e-1")] if known else []
+    assert [(fact.kind, fact.subject, fact.dedupe_key) for fact in found] == [
+        *courier,
+        ("order.changed", "order/o-1", "order/o-1/changed/e-1"),
+    ]
 
 
 @pytest.mark.parametrize(
