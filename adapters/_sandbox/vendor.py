@@ -207,6 +207,8 @@ class Sandbox:
         A conflict of a call whose earlier answer was withheld counts as injected; one that merely repeats a call that took
         effect is counted in `calls` as `<operation>.repeated` and is no rejection.
         """
+        if host := call.headers.get("host"):
+            self.base_url = f"{call.headers.get('x-forwarded-proto', 'http')}://{host}/{self.slug}"
         try:
             if not route.open:
                 self.authenticate(call, route)

@@ -4,7 +4,8 @@ import random
 import time
 from typing import Any
 
-from adapters._sandbox.calls import ControlError, Json, seconds
+from adapters._sandbox.calls import ControlError, Json
+from adapters._sandbox.orders import wanted_orders
 from adapters._sandbox.vendor import number, word
 
 from ._sandbox_orders import (
@@ -40,7 +41,6 @@ _STEPS = {
     **dict.fromkeys(("picked_up", "in_transit", "en_route_to_dropoff", "arrived_at_dropoff", "rider_in_transit"), "rider_in_transit"),
     **dict.fromkeys(("completed", DELIVERED), DELIVERED),
 }
-_MOST_AT_ONCE = 5_000
 _STRIKES_WITHIN = 900
 
 
@@ -79,19 +79,8 @@ class Consumers(Sites):
         store = self._store_named(word(body, "store"))
         if store["status"] != "OPEN":
             raise ControlError(409, f"store {store['ref']} is {store['status']} and takes no orders")
-        count = number(body, "count", 1)
-        if not 1 <= count <= _MOST_AT_ONCE or count != int(count):
-            raise ControlError(400, f"count is an integer from 1 to {_MOST_AT_ONCE}")
-        kind = word(body, "type").lower() if body.get("type") is not None else ""
-        if kind and kind not in _KINDS:
-            raise ControlError(400, f"type is one of {', '.join(sorted(_KINDS))}")
-        scheduled = 0.0
-        if body.get("scheduled_for") is not None:
-            try:
-                scheduled = seconds(word(body, "scheduled_for"))
-            except ValueError as error:
-                raise ControlError(400, f"scheduled_for: {error}") from error
-        return [self._place(store, _KINDS.get(kind, ""), body, scheduled) for _ in range(int(count))]
+        wanted = wanted_orders(body, _KINDS)
+        return [self._place(store, wanted.kind, body, wanted.scheduled) for _ in range(wanted.count)]
 
     def _deadline(self, store: Json, body: Json, now: float, scheduled: float) -> float:
         """Until when an order has to be accepted; a scheduled one until it should be ready."""

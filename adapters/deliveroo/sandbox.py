@@ -75,7 +75,6 @@ class DeliverooSandbox(Uploads):
 
     def __init__(self, seed: str | None = None) -> None:
         super().__init__(seed)
-        self.base_url = ""
         self._desk = TokenDesk(self.ids)
         self._client_id = self.ids.text(26).lower()
         self._client_secret = self.ids.text(32) + self.ids.text(16).lower()
@@ -98,12 +97,6 @@ class DeliverooSandbox(Uploads):
     def authenticate(self, call: Call, route: Route) -> None:
         if why := self._desk.why_not(call.bearer()):
             raise refuse(why, 401)
-
-    def handle(self, call: Call, route: Route, subject: str = "") -> Answer:
-        """Handle a call, and remember where it came to: addresses of menu files begin there."""
-        if host := call.headers.get("host"):
-            self.base_url = f"{call.headers.get('x-forwarded-proto', 'http')}://{host}/{self.slug}"
-        return super().handle(call, route, subject)
 
     def expire_all_tokens(self) -> None:
         self._desk.expire_all()

@@ -8,7 +8,8 @@ import time
 import msgspec
 
 from adapters._sandbox.baskets import ORDER_NOTES, Card
-from adapters._sandbox.calls import ControlError, Json, Refused, seconds, timestamp
+from adapters._sandbox.calls import ControlError, Json, Refused, timestamp
+from adapters._sandbox.orders import wanted_orders
 from adapters._sandbox.vendor import number, word
 from adapters._sandbox.webhooks import Event
 
@@ -40,7 +41,6 @@ _OPEN = frozenset({"open", "online", "active"})
 _CLOSED = frozenset({"closed", "offline", "inactive", "paused"})
 _FLAGS = ("auto_release", "bank", "onboarding", "remits_tax")
 _START = (("harbour-01", "Harbour Street Kitchen", "America/New_York"), ("oldmill-02", "Old Mill Café", "America/Chicago"))
-_MOST_AT_ONCE = 5_000
 
 
 class Platform(Jobs):
@@ -56,23 +56,12 @@ class Platform(Jobs):
         store = self._store_named(word(body, "store"))
         if self.deactivations(store):
             raise ControlError(409, f"store {store['ref']} is deactivated and takes no orders")
-        count = number(body, "count", 1)
-        if not 1 <= count <= _MOST_AT_ONCE or count != int(count):
-            raise ControlError(400, f"count is an integer from 1 to {_MOST_AT_ONCE}")
-        kind = word(body, "type").lower() if body.get("type") is not None else ""
-        if kind and kind not in _KINDS:
-            raise ControlError(400, f"type is one of {', '.join(sorted(_KINDS))}")
-        scheduled = 0.0
-        if body.get("scheduled_for") is not None:
-            try:
-                scheduled = seconds(word(body, "scheduled_for"))
-            except ValueError as error:
-                raise ControlError(400, f"scheduled_for: {error}") from error
+        wanted = wanted_orders(body, _KINDS)
         if body.get("accept_deadline_s") is not None:
             number(body, "accept_deadline_s")
         shelf = self.shelf(store["ref"])
         card = shelf.card()
-        return [self._place(store, shelf, card, _KINDS.get(kind, ""), body, scheduled) for _ in range(int(count))]
+        return [self._place(store, shelf, card, wanted.kind, body, wanted.scheduled) for _ in range(wanted.count)]
 
     def _place(self, store: Json, shelf: Shelf, card: Card, kind: str, body: Json, scheduled: float) -> str:
         now, ordinal = time.time(), len(self._orders) + 1

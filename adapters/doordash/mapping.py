@@ -63,6 +63,7 @@ def currency_of(order: models.Order, linked: str) -> tuple[str, list[NotCarried]
     guess = _CURRENCIES.get(country.upper(), "USD")
     return guess, [NotCarried("currency", f"DoorDash tells none and the store is not linked: taken as {guess}")]
 
+
 _NOBODY_PAYS = 10**15
 
 

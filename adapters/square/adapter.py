@@ -34,7 +34,7 @@ from hub.contract import (
     Submitted,
     decode,
 )
-from hub.contract.capabilities import Connected
+from hub.contract.tasks import Connected
 from hub.model import Menu, Money, StockLevel, Store
 
 EARLIER = timedelta(minutes=5)

@@ -9,7 +9,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from adapters._sandbox.baskets import ORDER_NOTES, Card
-from adapters._sandbox.calls import Call, ControlError, Json, seconds, timestamp
+from adapters._sandbox.calls import Call, ControlError, Json, timestamp
+from adapters._sandbox.orders import wanted_orders
 from adapters._sandbox.vendor import Sandbox, number, word
 from adapters._sandbox.webhooks import Event
 
@@ -30,7 +31,6 @@ _RIDER = {
 }
 _STATUS = {**dict.fromkeys(("ONLINE", "ACTIVE"), "OPEN"), **dict.fromkeys(("OFFLINE", "PAUSED"), "CLOSED")}
 _ENTITIES = {"AED": "AE", "KWD": "KW", "BHD": "BH", "OMR": "OM", "QAR": "QA", "JOD": "JO", "EGP": "EG", "IQD": "IQ", "SAR": "SA"}
-_MOST_AT_ONCE = 5_000
 _DISPATCHES = 11
 _START = (("TB-HARBOUR-01", "Harbour Street Kitchen"), ("TB-OLDMILL-02", "Old Mill Café"))
 
@@ -92,23 +92,12 @@ class Consumers(Sandbox):
         store = self._store_named(word(body, "store"))
         if store["state"] != "OPEN":
             raise ControlError(409, f"store {store['ref']} is {store['state']} and takes no orders")
-        count = number(body, "count", 1)
-        if not 1 <= count <= _MOST_AT_ONCE or count != int(count):
-            raise ControlError(400, f"count is an integer from 1 to {_MOST_AT_ONCE}")
-        kind = word(body, "type").lower() if body.get("type") is not None else ""
-        if kind and kind not in _KINDS:
-            raise ControlError(400, f"type is one of {', '.join(sorted(_KINDS))}")
-        scheduled = 0.0
-        if body.get("scheduled_for") is not None:
-            try:
-                scheduled = seconds(word(body, "scheduled_for"))
-            except ValueError as error:
-                raise ControlError(400, f"scheduled_for: {error}") from error
+        wanted = wanted_orders(body, _KINDS)
         if not word(body, "base_url", self.base_url or "?").startswith("http"):
             raise ControlError(409, f"callback URLs are not known yet: log in at /{self.slug}/v2/login first, or name base_url")
         deadline = number(body, "accept_deadline_s", self.settings["accept_deadline_s"])
         card = self._menus[store["ref"]].card(vat_of(store["currency"]))
-        return [self._place(store, card, _KINDS.get(kind, ""), body, deadline, scheduled) for _ in range(int(count))]
+        return [self._place(store, card, wanted.kind, body, deadline, wanted.scheduled) for _ in range(wanted.count)]
 
     def _place(self, store: Json, card: Card, kind: str, body: Json, deadline: float, scheduled: float) -> str:
         now, ordinal, ref = time.time(), len(self._orders) + 1, store["ref"]

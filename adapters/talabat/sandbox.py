@@ -54,7 +54,6 @@ class TalabatSandbox(Callbacks):
 
     def __init__(self, seed: str | None = None) -> None:
         super().__init__(seed)
-        self.base_url = ""
         self._desk = TokenDesk(self.ids)
         self._username, self._password = f"plugin-{self.ids.text(8).lower()}", self.ids.text(24)
         self._secret = self.ids.text(32)
@@ -88,12 +87,6 @@ class TalabatSandbox(Callbacks):
             if route.operation == "catalog.import":
                 raise _catalog_refuse(f"no chain {call.params['chain']}", 404)
             raise refuse("FORBIDDEN", "User is not authorized for this chain", 403)
-
-    def handle(self, call: Call, route: Route, subject: str = "") -> Answer:
-        """Handle a call, and remember where it came to: callback addresses begin there."""
-        if host := call.headers.get("host"):
-            self.base_url = f"{call.headers.get('x-forwarded-proto', 'http')}://{host}/{self.slug}"
-        return super().handle(call, route, subject)
 
     def expire_all_tokens(self) -> None:
         self._desk.expire_all()

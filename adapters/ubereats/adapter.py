@@ -35,7 +35,7 @@ from hub.contract import (
     Step,
     decode,
 )
-from hub.contract.capabilities import Connected
+from hub.contract.tasks import Connected
 from hub.model import FINAL, CourierSighting, Menu, StockLevel, Store, StoreChange, StoreStatus
 
 PAGE = "50"

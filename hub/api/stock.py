@@ -157,16 +157,16 @@ class Stock(Controller):
         cursor: Cursor = None,
     ) -> Page[StockView]:
         """List what the POS told of products that are or were limited, and beside it what each linked channel confirmed."""
-        key = decode(cursor, 3) or [None, None, None]
+        key = decode(cursor, 3)
         async with context_of(request).database.tenant(request.user.tenant) as transaction:
             rows = await SQL.stock(
                 transaction,
                 location=location,
                 connection=connection,
                 unavailable=unavailable,
-                at_connection=key[0],
-                at_place=key[1],
-                at_item=key[2],
+                at_connection=key[0] if key else None,
+                at_place=key[1] if key else None,
+                at_item=key[2] if key else None,
                 limit=limit + 1,
             )
         return page(rows, limit, _view, lambda row: (row["connection"], row["place_ref"], row["item"]))

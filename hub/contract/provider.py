@@ -9,9 +9,10 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from hub.contract.auth import Auth
-from hub.contract.capabilities import Adapter, Connected
+from hub.contract.capabilities import Adapter
 from hub.contract.http import Http
 from hub.contract.ingress import Ingress, MenuHost
+from hub.contract.tasks import Connected
 
 GROUP = "hub.providers"
 

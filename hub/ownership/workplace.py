@@ -11,7 +11,8 @@ from hub.attempts import Effects
 from hub.calls import AppTokens, ConnectionTokens, Limiter, Memory, VendorClient
 from hub.clock import monotonic
 from hub.contract import Facts, Misconfigured, Place, Provider, Providers
-from hub.contract.capabilities import Adapter, Connected
+from hub.contract.capabilities import Adapter
+from hub.contract.tasks import Connected
 from hub.database.pool import Database
 from hub.mailbox.changes import OrderGuard
 from hub.mailbox.claims import OrderRow

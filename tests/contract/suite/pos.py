@@ -23,7 +23,7 @@ from hub.contract import (
     Submitted,
     Unreadable,
 )
-from hub.contract.capabilities import CancelTask
+from hub.contract.tasks import CancelTask
 from hub.model import Menu, OrderState, StockLevel
 from tests.contract.suite.bench import Bench
 from tests.contract.suite.goods import CUSTOMER, NOTE, awkward, lines_of, named, order_of

@@ -30,6 +30,7 @@ BODIES: dict[str, Any] = {
     "POST /orders/{order_id}/cancel": lambda _: {"reason": "other"},
     "POST /orders/{order_id}/delay": lambda _: {"minutes": 5},
     "POST /orders/{order_id}/amend": lambda _: {"quantities": {"l1": 1}},
+    "POST /stock": lambda w: {"location": w.b.location, "items": [{"id": "i1", "available": False}]},
 }
 """Bodies that are valid but for the other tenant's ids."""
 

@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 
+from cluster.pairs import make_store
+from cluster.sandbox_process import call
 from hub.contract import Lane
 from hub.database.pool import Database
 from hub.ids import new_id
 from hub.mailbox.messages import NewMessage
 from hub.model import StockLevel, StoreChange
+from hub.ownership.workplace import FRESH_SECONDS
+from hub.tenancy import approve_claim, claim_store, create_link
+from tests.integration.flow.town import town
 from tests.integration.pairs.shelves import (
     items_of,
     off_at_counter,
@@ -35,12 +40,12 @@ async def clean(here: Street) -> None:
     assert [dict(row) for row in await here.rows("select kind, detail from hub.alerts where cleared_at is null")] == []
 
 
-async def push_menu(here: Street) -> None:
-    """Read the POS's menu and push it again; wait until the platform has it."""
+async def push_menu(here: Street, stores: int = 1) -> None:
+    """Push the POS's menu to all stores again; wait until the platform has them."""
     before = (await here.rows("select count(*) as n from hub.events where type = 'menu.published'"))[0]["n"]
     key = f"sync/menu/{new_id('cor')}"
     await here.put(NewMessage(connection=here.platform, kind="sync.menu", subject="sync/menu", dedupe_key=key, lane=Lane.MENU))
-    await here.until("select 1 from hub.events where type = 'menu.published' having count(*) > $1", before)
+    await here.until("select 1 from hub.events where type = 'menu.published' having count(*) >= $1", before + stores)
     await quiet(here)
 
 
@@ -60,6 +65,62 @@ async def test_what_staff_sell_out_is_off_sale_on_the_channel(database: Database
         await until_on_sale(here, item, True)
         events = await here.rows("select data from hub.events where type = 'stock.changed' and subject = $1 order by id", here.link)
         assert [row["data"]["confirmed"] for row in events if row["data"]["confirmed"]] == [1, 1]
+        await clean(here)
+
+
+async def second_store(here: Street) -> str:
+    """One more store of the platform, linked with the same POS location."""
+    vendors = await asyncio.to_thread(call, here.root, "GET", "/_control")
+    slug, currency = here.platform_slug, here.counter.stores()[0]["currency"]
+    store = await asyncio.to_thread(make_store, here.root, slug, vendors[slug], name="There", key=new_id("cor")[4:16], currency=currency)
+    async with here.database.tenant(here.tenant) as t:
+        await create_link(
+            t, here.providers, tenant=here.tenant, location=await t.fetchval("select id from hub.locations"), pos_connection=here.pos,
+            pos_location_ref=here.location_ref, delivery_connection=here.platform, delivery_store_ref=store,
+        )  # fmt: skip
+        await approve_claim(t, await claim_store(t, tenant=here.tenant, connection=here.platform, store_ref=store), actor="test")
+    return store
+
+
+async def test_every_linked_channel_is_told(database: Database, database_url: str) -> None:
+    """Two stores of one POS location: both are off sale, each with its own confirmation."""
+    async with street(database, database_url, "square", "ubereats") as here:
+        first, second = here.store, await second_store(here)
+        await asyncio.sleep(FRESH_SECONDS)
+        await push_menu(here, 2)
+        item = (await items_of(here))[0]
+        staff_stock(here, item, False)
+        for here.store in (first, second):
+            await until_on_sale(here, item, False)
+        await clean(here)
+
+
+async def test_what_was_sold_out_before_the_link_is_off_sale_with_it(database: Database, database_url: str) -> None:
+    """A new link reads what is sold out; a POS calls about changes only."""
+    async with town(database, database_url, kind=Street) as here:
+        assert isinstance(here, Street)
+        here.vendors["square"].set_stock({"item": "FLF-1", "available": False})
+        await here.pair("square", "ubereats")
+        here.start()
+        await here.publish()
+        item = next(each for each in await items_of(here) if each.plu == "FLF-1")
+        await until_on_sale(here, item, False)
+        assert (await status_of(here, "open"))["status"] == "open"
+        await clean(here)
+
+
+async def test_what_the_pos_refuses_alerts_and_is_off_sale_on_the_channels(database: Database, database_url: str) -> None:
+    """The rest is set at the POS, and nothing that is set later waits behind it."""
+    async with street(database, database_url, "foodics", "ubereats") as here:
+        item, other = (await items_of(here))[:2]
+        await quiet(here)
+        await set_stock(here, StockLevel("0b7a2a54-0000-4000-8000-000000000000", False), StockLevel(item.id, False))
+        await until_on_sale(here, item, False)
+        alert = await here.until("select subject, detail from hub.alerts where kind = 'stock.refused' and cleared_at is null")
+        assert (alert["subject"], "0b7a2a54" in alert["detail"], item.id in alert["detail"]) == (here.pos, True, False)
+        await set_stock(here, StockLevel(other.id, False))
+        await until_on_sale(here, other, False)
+        assert {item.id, other.id} <= off_at_counter(here)
         await clean(here)
 
 
