@@ -10,6 +10,7 @@ import structlog
 
 from actors.owners import RayOwners
 from actors.process import after_commit, configure
+from hub.calls import RedisLimits
 from hub.contract import InstalledProviders
 from hub.ownership.host import Host
 from hub.ownership.workplace import Policies
@@ -39,6 +40,7 @@ class ConnectionActor:
             wake_others=owners.wake,
             on_commit=after_commit(settings.redis_url),
             code_version=code_version,
+            shared=RedisLimits(settings.redis_url) if settings.redis_url else None,
         )
         self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
 

@@ -119,7 +119,7 @@ class VendorClient:
         if wait > 0:
             raise RateLimited(f"{self._slug} asked for a pause", after=wait)
         waited = 0.0
-        while (wait := self._limiter.wait(request)) > 0:
+        while (wait := await self._limiter.take(request)) > 0:
             if write or waited + wait > PATIENCE_SECONDS:
                 raise RateLimited(f"{request.operation}: the limit of {self._slug} is used up", after=wait)
             waited += wait
@@ -247,6 +247,7 @@ class VendorClient:
 
     async def _ask(self, request: Request, stored: Stored, token: Token | None) -> Token:
         try:
+            await self._room(request, write=False)
             response = await self._raw(request, request.headers, self._address(request), write=False, not_after=None)
             self._raise("token", response, write=False)
         except (AuthExpired, Rejected) as error:

@@ -1,9 +1,10 @@
 """A vendor's rate limits, kept by whoever calls: a bucket for each limit and whatever its scope counts by."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextvars import ContextVar
 
+from hub.calls.shared import SharedLimits
 from hub.clock import monotonic
 from hub.contract import Request
 from hub.contract.provider import Limit
@@ -15,6 +16,13 @@ LONG_SECONDS = 10.0
 """Windows this long start half full: nobody knows what was used before this owner came."""
 _MOST_BUCKETS = 10_000
 _BY_SUBJECT = frozenset({"store", "order", "item"})
+_WIDE = frozenset({"app", "chain"})
+
+
+def _holds(limit: Limit, request: Request) -> bool:
+    if limit.operations and request.operation not in limit.operations:
+        return False
+    return limit.scope not in _BY_SUBJECT or bool(request.about)
 
 
 class _Bucket:
@@ -25,23 +33,41 @@ class _Bucket:
 
 
 class Limiter:
-    """All limits of one connection. `share` divides limits of wider scopes among those who use them."""
+    """All limits of one connection. Those of an app or a chain are shared under `owner` where `shared` can be asked.
 
-    def __init__(self, limits: Sequence[Limit], share: int = 1) -> None:
+    `share` divides them among so many sharers while it cannot.
+    """
+
+    def __init__(self, limits: Sequence[Limit], *, shared: SharedLimits | None = None, owner: str = "", share: int = 1) -> None:
         self._limits = [limit for limit in limits if limit.requests > 0 and limit.per > 0]
-        self._share = max(1, share)
+        self._shared, self._owner, self._share = shared, owner, max(1, share)
         self._buckets: OrderedDict[tuple[int, str], _Bucket] = OrderedDict()
 
-    def wait(self, request: Request, *, urgent: bool | None = None) -> float:
-        """Take one call from every limit that holds for it; when one has none left, take none and return the seconds to wait."""
+    async def take(self, request: Request) -> float:
+        """Take one call from every limit that holds for it; the seconds to wait when one has none left."""
+        asked: set[int] = set()
+        if self._shared is not None:
+            for number, limit in enumerate(self._limits):
+                if limit.scope not in _WIDE or not _holds(limit, request):
+                    continue
+                floor = 0.0 if URGENT.get() or limit.requests < 1 / RESERVED else limit.requests * RESERVED
+                key = f"{self._owner}:{number}:{limit.requests}:{limit.per:g}"
+                wait = await self._shared.take(key, float(limit.requests), limit.per, floor)
+                if wait is None:
+                    break
+                if wait > 0:
+                    return wait
+                asked.add(number)
+        return self.wait(request, but=asked)
+
+    def wait(self, request: Request, *, urgent: bool | None = None, but: Collection[int] = ()) -> float:
+        """Take one call from each limit kept here (`but` those); when one has none left, take none and return the seconds to wait."""
         allowed = URGENT.get() if urgent is None else urgent
         now = monotonic()
         met: list[_Bucket] = []
         longest = 0.0
         for number, limit in enumerate(self._limits):
-            if limit.operations and request.operation not in limit.operations:
-                continue
-            if limit.scope in _BY_SUBJECT and not request.about:
+            if number in but or not _holds(limit, request):
                 continue
             most = self._most(limit)
             bucket = self._bucket(number, limit, request, most, now)
@@ -55,8 +81,7 @@ class Limiter:
         return longest
 
     def _most(self, limit: Limit) -> float:
-        shared = limit.scope in ("app", "chain")
-        return max(1.0, limit.requests / self._share) if shared else float(limit.requests)
+        return max(1.0, limit.requests / self._share) if limit.scope in _WIDE else float(limit.requests)
 
     def _bucket(self, number: int, limit: Limit, request: Request, most: float, now: float) -> _Bucket:
         subject = request.about if limit.scope in _BY_SUBJECT else request.operation if limit.scope == "endpoint" else ""

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from hub.calls import URGENT, open_session
+from hub.calls import URGENT, SharedLimits, open_session
 from hub.clock import monotonic
 from hub.contract import Lane, Providers
 from hub.database.pool import Database
@@ -54,8 +54,9 @@ class Host:
         wake_others: Callable[[Collection[str]], None],
         on_commit: Callable[[str], None],
         code_version: str = "",
+        shared: SharedLimits | None = None,
     ) -> None:
-        self.name = name
+        self.name, self._shared = name, shared
         self._url, self._master, self._providers, self._policies = database_url, master, providers, policies
         self._wake_others, self._on_commit, self._code_version = wake_others, on_commit, code_version
         self._database = Database(database_url, application=f"hub {name}", least=0, most=3)
@@ -146,6 +147,7 @@ class Host:
                 session=self._session,
                 policies=self._policies,
                 kept=hosted.kept,
+                shared=self._shared,
             )
             hosted.kept = hosted.place.kept
             hosted.opened = monotonic()

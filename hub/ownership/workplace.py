@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 
 from hub.attempts import Effects
-from hub.calls import AppTokens, ConnectionTokens, Limiter, Memory, VendorClient
+from hub.calls import AppTokens, ConnectionTokens, Limiter, Memory, SharedLimits, VendorClient
 from hub.clock import monotonic
 from hub.contract import Facts, Misconfigured, Place, Provider, Providers
 from hub.contract.capabilities import Adapter
@@ -81,9 +81,10 @@ where l.pos_connection = $1 or l.delivery_connection = $1
 class Kept:
     """What outlives the reopening of a connection: its limits' buckets and what its vendor's settings were."""
 
-    def __init__(self, facts: Facts, environment: str) -> None:
+    def __init__(self, facts: Facts, environment: str, *, shared: SharedLimits | None = None, owner: str = "", share: int = 1) -> None:
         found = facts.environments.get(environment)
-        self.limiter, self.memory = Limiter(facts.limits if found is None or found.limited else ()), Memory()
+        limits = facts.limits if found is None or found.limited else ()
+        self.limiter, self.memory = Limiter(limits, shared=shared, owner=owner, share=share), Memory()
 
 
 class Workplace:
@@ -230,6 +231,7 @@ async def open_workplace(
     session: aiohttp.ClientSession,
     policies: Policies,
     kept: Kept | None = None,
+    shared: SharedLimits | None = None,
 ) -> Workplace:
     """Read a connection and make its adapter; raises Misconfigured when its provider or environment is not there."""
     async with database.tenant(tenant) as transaction:
@@ -250,7 +252,10 @@ async def open_workplace(
         tokens: AppTokens | ConnectionTokens = AppTokens(database, master, row.provider_app)
     else:
         tokens = ConnectionTokens(database, master, tenant, connection, row.provider_app)
-    kept = kept or Kept(facts, row.environment)
+    if kept is None:
+        app = row.provider_app
+        share = await database.fetchval("select hub.app_sharers($1)", app) if app is not None else 1
+        kept = Kept(facts, row.environment, shared=shared, owner=app or connection, share=share)
     client = VendorClient(
         slug=facts.slug,
         session=session,

@@ -280,7 +280,7 @@ async def test_the_overview_names_kind_address_credentials_and_stores() -> None:
     async with sandboxes() as client:
         found = await client.control("GET", "")
         assert found["square"]["credentials"].keys() == {"access_token", "refresh_token", "client_id", "client_secret"}
-        assert found["ubereats"]["credentials"].keys() == {"client_id", "client_secret"}
+        assert found["ubereats"]["credentials"].keys() == {"client_id", "client_secret", "more_scopes"}
         for slug, kind in (("square", "pos"), ("ubereats", "delivery")):
             assert (found[slug]["kind"], found[slug]["base_url"]) == (kind, f"{client.root}/{slug}")
             assert len(found[slug]["stores"]) == 2

@@ -203,7 +203,8 @@ async def test_no_table_lets_a_tenant_at_another_tenants_rows(world: World, owne
 
 
 REVIEWED = {
-    "app_credential", "app_credential_lease", "app_credential_store", "app_credential_unlease", "append_dead", "append_messages",
+    "app_credential", "app_credential_lease", "app_credential_store", "app_credential_unlease", "app_sharers", "append_dead",
+    "append_messages",
     "assign_host", "claim_approve", "claims_list", "connections_of_host", "connections_to_place", "day_key_of", "due_connections",
     "find_api_key", "find_login", "members_list", "oauth_state_take", "operator_alert", "operator_alerts_open", "operator_figures",
     "prepare_partitions", "prove_claim", "provider_app_create", "provider_app_keys", "release_singleton", "retain", "route_connection",
