@@ -120,11 +120,13 @@ class _Upload:
             "price_info": {"price": self._price(thing), "overrides": [], "fees": []},
             "plu": thing.id,
             "tax_rate": rate,
-            "contains_alcohol": False,
+            "contains_alcohol": isinstance(thing, Item) and thing.contains_alcohol,
             "modifier_ids": [group for group in thing.group_ids if group in self._groups],
         }
         if image:
             made["image"] = {"url": image}
+        if isinstance(thing, Item) and thing.allergens:
+            made["allergies"] = list(thing.allergens)
         return made
 
     def _choice_id(self, identifier: str) -> str:

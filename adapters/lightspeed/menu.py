@@ -198,6 +198,8 @@ def menu_from(document: MenuDocument, currency: str, hidden: frozenset[str]) -> 
                 group_ids=groups.of(entry),
                 tax_ids=tuple(tax.id for tax in mine),
                 image_url=(rich.raw_image_url or rich.square_image_url or "") if rich else "",
+                allergens=tuple(str(code) for code in (rich.allergen_codes or [])) if rich else (),
+                contains_alcohol=bool(rich and rich.contains_alcohol),
             )
         home = str(group.id or group.name or "menu")
         listed = categories.setdefault(home, (group.name or "Menu", []))[1]

@@ -185,6 +185,8 @@ class RichData(Told, frozen=True, kw_only=True):
     square_image_url: str | None = None
     raw_image_url: str | None = None
     texts: list[Text] | None = None
+    allergen_codes: list[str | int] | None = None
+    contains_alcohol: bool | None = None
 
 
 class InstructionText(Told, frozen=True, kw_only=True):

@@ -63,6 +63,9 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     group_ids: tuple[str, ...] = ()
     tax_ids: tuple[str, ...] = ()
     image_url: str = ""
+    allergens: tuple[str, ...] = ()
+    """The POS's own words or codes."""
+    contains_alcohol: bool = False
     availability: Availability = Availability()
     channel_prices: dict[str, Money] = {}
     translations: dict[str, str] = {}

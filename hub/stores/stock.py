@@ -290,7 +290,7 @@ async def push_stock(place: Workplace, desk: Desk) -> Changes:
 def _differs(level: StockLevel, confirmed: Known | None, published: datetime | None, *, on_menu: bool) -> bool:
     """Whether the store must be told. What it confirmed before its menu was published is no longer sure: a menu replaces it."""
     before = confirmed.level if confirmed is not None else None
-    if confirmed is None or before is None or False:
+    if confirmed is None or before is None or (published is not None and confirmed.told_at <= published):
         return not level.available or not on_menu or (before is not None and not before.available)
     return level.available != before.available or (not level.available and level.until != before.until)
 
