@@ -225,7 +225,11 @@ class Document:
             written["extraPrice"] = decimal(item.extra, self._currency)
         if self._rich:
             texts = [{"locale": "en-GB", "friendlyDisplayName": item.name, "description": item.about}]
-            written["itemRichData"] = {"containsAlcohol": item.sku == "WIN-1", "texts": texts, "allergenCodes": ["GLUTEN"] if item.sku == "WIN-1" else []}
+            written["itemRichData"] = {
+                "containsAlcohol": item.sku == "WIN-1",
+                "texts": texts,
+                "allergenCodes": ["GLUTEN"] if item.sku == "WIN-1" else [],
+            }
         if item.choices:
             written["menuDealGroups"] = [self._group(group, "items") for group in item.choices]
         if self._groups:

@@ -309,7 +309,7 @@ async def test_stores_menu_counts(pos: Bench) -> None:
     assert (stores[STORE].currency, stores[STORE].timezone) == ("EUR", "Europe/Paris")
     menu = await pos.adapter.read_menu(STORE)
     wine = next(item for item in menu.items if item.id == "WIN-1")
-    assert (wine.contains_alcohol, wine.allergens) == (True, ("GLUTEN",))
+    assert (wine.contains_alcohol, wine.allergens) == (True, ("SULPHITES",))
     things, groups = menu.sellable(), {group.id: group for group in menu.groups}
     assert "FEE-1" not in things
     assert "OFF-1" not in things
