@@ -225,11 +225,8 @@ class Document:
             written["extraPrice"] = decimal(item.extra, self._currency)
         if self._rich:
             texts = [{"locale": "en-GB", "friendlyDisplayName": item.name, "description": item.about}]
-            written["itemRichData"] = {
-                "containsAlcohol": item.sku == "WIN-1",
-                "texts": texts,
-                "allergenCodes": ["GLUTEN"] if item.sku == "WIN-1" else [],
-            }
+            wine = item.sku == "WIN-1"
+            written["itemRichData"] = {"containsAlcohol": wine, "texts": texts, "allergenCodes": ["SULPHITES"] if wine else []}
         if item.choices:
             written["menuDealGroups"] = [self._group(group, "items") for group in item.choices]
         if self._groups:
