@@ -35,6 +35,8 @@ log = structlog.get_logger("hub.calls")
 
 Failure = Callable[[str, Response], Exception | None]
 T = TypeVar("T")
+REFUSALS = 3
+"""So many fresh tokens in a row, with no call that went well between, must be refused before access counts as withdrawn."""
 PATIENCE_SECONDS = 5.0
 """How long a read waits for a limit; a write never does, its retry is the mailbox's."""
 STORE_TRIES = 5
@@ -82,6 +84,7 @@ class VendorClient:
         self._stored: Stored | None = None
         self._refreshing = asyncio.Lock()
         self._blocked_until = 0.0
+        self._refused = 0
         self.calls = 0
 
     def use_failures(self, named: Failure) -> None:
@@ -140,12 +143,18 @@ class VendorClient:
         try:
             return await self._call(request, token, write=write, not_after=not_after)
         except AuthExpired as error:
-            raise AuthRevoked(f"{self._slug} refuses a fresh token", detail=error.detail, status=error.status) from error
+            self._refused += 1
+            asked_for = self._stored is not None and self._auth.token_request(self._stored.credentials, token) is not None
+            if asked_for and self._refused < REFUSALS:
+                # It may have ended between two calls, or the vendor's servers may not all know it yet.
+                raise RetryLater(f"{self._slug} refuses a fresh token", after=1.0, detail=error.detail, status=error.status) from error
+            raise AuthRevoked(f"{self._slug} refuses fresh tokens", detail=error.detail, status=error.status) from error
 
     async def _call(self, request: Request, token: Token, *, write: bool, not_after: float | None) -> Response:
         headers = {**request.headers, **self._auth.authorize(request, token)}
         response = await self._raw(request, headers, self._address(request), write=write, not_after=not_after)
         self._raise(request.operation, response, write=write)
+        self._refused = 0
         return response
 
     def _address(self, request: Request) -> str:

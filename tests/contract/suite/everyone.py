@@ -140,6 +140,22 @@ class Calls:
         await bench.fault(expire_tokens=True)
         assert await adapter.test()
 
+    async def test_tokens_refused_again_and_again_are_a_revocation(self, bench: Bench) -> None:
+        """One fresh token that is refused may be chance; several in a row suspend the connection."""
+        if bench.provider.auth(bench.facts).token_request(bench.credentials, None) is None:
+            return
+        adapter = bench.adapter()
+        await adapter.test()
+        await bench.fault(expire_tokens=1.0)
+        raised: list[type[VendorError]] = []
+        for _ in range(6):
+            try:
+                await adapter.test()
+            except (AuthRevoked, RetryLater) as error:
+                raised.append(type(error))
+        assert raised[:2] == [RetryLater, RetryLater]
+        assert AuthRevoked in raised
+
     async def test_a_limit_is_honoured(self, bench: Bench) -> None:
         """429 stops calls for as long as the vendor says, and is no failure for good."""
         client = bench.client()
