@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,6 +16,7 @@ from cluster.ray_environment import ray_folder
 from cluster.restaurants import Door
 from cluster.run_file import RunFile
 from cluster.sandbox_process import call
+from hub.contract import InstalledProviders
 from hub.settings import Settings
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
@@ -25,6 +27,7 @@ SETTLE_SECONDS = 120.0
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
     """One hub for all of these tests: they also show that it survives one kill after another."""
+    assert "ray" not in sys.modules, "a test before this one imported Ray: it would not know this hub's environment"
     with bench_hub(Settings.load(environ={}), lambda text: None) as found:
         yield found
 
@@ -116,7 +119,14 @@ def test_no_secret_is_in_rays_state_or_logs(bench: Bench) -> None:
     settings = bench.running.settings
     keys = settings.key_file.read_text().strip()
     known = call(bench.sandbox, "GET", "/_control")
-    secrets = {value for vendor in known.values() for name, value in vendor["credentials"].items() if name != "client_id"}
+    providers = InstalledProviders()
+    fields = {slug: provider.facts.credentials for slug, provider in providers.all().items()}
+    secrets = {
+        value
+        for slug, vendor in known.items()
+        for name, value in vendor["credentials"].items()
+        if name in fields[slug] and fields[slug][name].secret
+    }
     secrets |= {keys.partition(":")[2], settings.database_url.split(":")[2].partition("@")[0]}
     secrets |= {login.password for login in bench.restaurants.logins}
     shown = "".join(

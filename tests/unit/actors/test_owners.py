@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from actors import owners
-from actors.owners import RayOwners
 from hub.extras.answers import Answer, given, read_answer
 
 
 async def asked(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], Awaitable[bytes]] | None) -> Answer:
     """What a read of an actor gives that answers so, or that is not there."""
+    # Not at the top: Ray reads its environment when it is first imported, and tests of a whole hub must have set it before.
+    from actors import owners
 
     def find(name: str, namespace: str) -> Any:
         if answer is None:
@@ -21,7 +21,7 @@ async def asked(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], Awaitable[
         return SimpleNamespace(extra=SimpleNamespace(remote=lambda *_: answer()))
 
     monkeypatch.setattr(owners.ray, "get_actor", find)
-    return read_answer(await RayOwners().extra("con_x", "counts", b"{}"))
+    return read_answer(await owners.RayOwners().extra("con_x", "counts", b"{}"))
 
 
 async def test_the_owners_answer_comes_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +45,8 @@ async def test_an_actor_that_is_not_there_or_dies_is_no_owner(monkeypatch: pytes
 
 async def test_an_actor_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A moment after the owner itself would have given up."""
+    from actors import owners
+
     monkeypatch.setattr(owners, "EXTRA_SECONDS", -1.95)
 
     async def silence() -> bytes:
