@@ -46,7 +46,7 @@ def test_the_known_token() -> None:
     ("given", "good"),
     [
         (token({"service": "middleware"}), True),
-        (token({"service": "middleware", "exp": time.time() + 60}), True),
+        (token({"service": "middleware", "exp": time.time() + 86_400}), True),
         (token({"service": "middleware", "exp": time.time() - 3600}), False),
         (token({"service": "middleware", "exp": "soon"}), False),
         (token({"service": "courier"}), False),
