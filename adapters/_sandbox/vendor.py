@@ -5,6 +5,7 @@ import hashlib
 import os
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
@@ -38,7 +39,7 @@ class Ids:
         return "".join(alphabet[byte % len(alphabet)] for byte in self._bytes()[:length])
 
 
-class Sandbox:
+class Sandbox(ABC):
     """A vendor's simulated side. Calls are handled one at a time and to the end, so that their effects are atomic.
 
     What others hold (credentials, tokens, webhook addresses) outlives a reset; everything else goes back to the start.
@@ -66,60 +67,60 @@ class Sandbox:
 
     # What a vendor says
 
+    @abstractmethod
     def routes(self) -> list[Route]:
         """Every operation of the vendor that is simulated."""
-        raise NotImplementedError
 
+    @abstractmethod
     def failure(self, kind: Failure, detail: str) -> Answer:
         """The vendor's own error body for a failure that is not about one operation."""
-        raise NotImplementedError
 
+    @abstractmethod
     def authenticate(self, call: Call, route: Route) -> None:
         """Check the caller's token; raises Refused."""
-        raise NotImplementedError
 
+    @abstractmethod
     def webhook_headers(self, attempt: Attempt) -> dict[str, str]:
         """The headers of one webhook, signature included."""
-        raise NotImplementedError
 
     def webhook_failed(self, status: int) -> bool:
         """Tell whether the vendor repeats a webhook after this answer."""
         return not 200 <= status < 300
 
-    def webhook_answered(self, event: Event, status: int, body: bytes) -> None:
+    def webhook_answered(self, event: Event, status: int, body: bytes) -> None:  # noqa: B027 - few vendors read it
         """Take in what the receiver answered; most vendors read only the status."""
 
+    @abstractmethod
     def expire_all_tokens(self) -> None:
         """Make every access token issued so far an expired one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def app_credentials(self) -> dict[str, str]:
         """What the partner app holds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def connection_credentials(self) -> dict[str, str]:
         """What one merchant's connection holds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stores(self) -> list[Json]:
         """The stores: ref, name, status, currency."""
-        raise NotImplementedError
 
+    @abstractmethod
     def webhooks(self) -> list[Json]:
         """Where webhooks go: id and url of each address, without its secret."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add_webhook(self, url: str, secret: str | None, events: list[str] | None = None) -> Json:
         """Register an address, for all events or the named ones; its id and the secret that signs what goes there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def snapshot(self) -> Json:
         """Orders, menus and stock as the control API shows them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restart(self) -> None:
         """Put orders, menus, stock and stores back to the start."""
-        raise NotImplementedError
 
     # What the control API may ask; a vendor overrides what it has
 

@@ -3,6 +3,7 @@
 import math
 import random
 import time
+from abc import abstractmethod
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -45,9 +46,9 @@ class Consumers(Sandbox):
     _orders: dict[str, Placed]
     _by_alias: dict[str, Placed]
 
+    @abstractmethod
     def _plugin(self) -> tuple[str, str] | None:
         """The secret and the base URL of the plugin, when there is one."""
-        raise NotImplementedError
 
     # To the plugin
 

@@ -2,6 +2,7 @@
 
 import random
 import time
+from abc import abstractmethod
 from typing import Any
 
 import msgspec
@@ -42,12 +43,13 @@ class Consumers(Sandbox):
     _by_store: dict[str, list[Placed]]
     _client_id: str
 
+    @abstractmethod
     def _key_and_url(self) -> tuple[str, str] | None:
         """The signing key and the app's one webhook address, when there is one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _add_store(self, identifier: str, name: str, currency: str) -> None:
-        raise NotImplementedError
+        """The vendor's own class does it."""
 
     def _tell(self, kind: str, store: str, resource: str, href: str, about: str, **more: Any) -> None:
         """Send a thin webhook: ids only, and where to fetch the rest."""

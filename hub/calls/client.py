@@ -1,6 +1,7 @@
 """A connection's way to its vendor: only to the hosts of its environment, with its token, within its limits."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -40,6 +41,7 @@ REFUSALS = 3
 PATIENCE_SECONDS = 5.0
 """How long a read waits for a limit; a write never does, its retry is the mailbox's."""
 STORE_TRIES = 5
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 CONNECT_IT = "connect it: POST /api/v1/connections/{id}/authorize gives the address of its consent"
 """What to do about a connection without a token."""
 
@@ -180,6 +182,8 @@ class VendorClient:
         self.calls += 1
         correlation = structlog.contextvars.get_contextvars().get("correlation", "")
         named = {**headers, "X-Correlation-Id": correlation} if correlation else headers
+        if any(_CONTROL.search(text) for text in (address, *named, *named.values())):
+            raise Rejected(f"{request.operation} cannot be sent: a control character in its address or a header")
         try:
             async with self._session.request(
                 request.method,
@@ -197,9 +201,7 @@ class VendorClient:
             raise
         except aiohttp.ClientConnectorError as error:
             raise RetryLater(f"{self._slug} cannot be reached: {error}") from error
-        except ValueError as error:  # a header or an address that cannot be one: nothing was sent
-            raise Rejected(f"{request.operation} cannot be sent: {type(error).__name__}") from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             message = f"{request.operation}: {type(error).__name__} {error}".strip()
             raise (OutcomeUnknown(message) if write else RetryLater(message)) from error
 

@@ -70,6 +70,8 @@ def _unanswered(row: OrderRow) -> Changes:
 
 
 def _vanished(row: OrderRow) -> Changes:
+    if (row.attention or {}).get("reason") == "vanished":
+        return Changes()  # told before: saying it again would make it news for ever
     detail = f"the POS no longer knows order {row.pos_order_id}, which it had taken: ring the kitchen, resubmit if it is not there"
     return Changes(
         order=OrderUpdate(id=row.id, version=row.version, attention=attention("vanished", detail)),

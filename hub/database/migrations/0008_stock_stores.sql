@@ -40,7 +40,10 @@ create function hub.route_order(p_app text, p_order text) returns table (tenant_
   where c.provider_app = p_app and c.status <> 'removed' and o.platform_order_id = p_order
   having count(*) = 1
 $$;
-alter function hub.route_order(text, text) owner to hub_definer;
 revoke all on function hub.route_order(text, text) from public;
 grant execute on function hub.route_order(text, text) to hub_service;
+-- Handing a function over needs the new owner's right to create, for a moment.
+grant create on schema hub to hub_definer;
+alter function hub.route_order(text, text) owner to hub_definer;
+revoke create on schema hub from hub_definer;
 create index orders_platform_id on hub.orders (platform_order_id);

@@ -15,16 +15,10 @@ from hub.contract import Facts, InstalledProviders
 from tests.contract.suite.bench import bench_of
 from tests.contract.suite.everyone import Calls, Declares
 from tests.contract.suite.hostile import HostileChecks
-from tests.contract.suite.platforms import (
-    AvailabilityChecks,
-    CourierChecks,
-    HostedMenuChecks,
-    IngressChecks,
-    IntakeChecks,
-    MenuPushChecks,
-    StoreControlChecks,
-)
+from tests.contract.suite.ingress import IngressChecks
+from tests.contract.suite.intake import IntakeChecks
 from tests.contract.suite.pos import CancelChecks, MenuChecks, SearchChecks, StockChecks, StockWriteChecks, SubmitChecks
+from tests.contract.suite.shelves import AvailabilityChecks, CourierChecks, HostedMenuChecks, MenuPushChecks, StoreControlChecks
 
 _ALWAYS: tuple[type, ...] = (Declares, Calls, HostileChecks)
 _BY_CAPABILITY: dict[str, type] = {

@@ -134,6 +134,17 @@ class Bench:
         kinds = [fact.kind for request in self.got[start:] for fact in self.facts_of(request)]
         raise AssertionError(f"no {kind} came; there were: {kinds}")
 
+    async def until_shown(self, menu: Menu) -> dict[str, int]:
+        """Names and prices at the platform once it shows a menu."""
+        shown: dict[str, int] = {}
+        for _ in range(200):
+            held = next(each for each in self.sandbox.state()["menus"] if each["store"] == self.ref)
+            shown = {item["name"]: item["price"] for item in held["items"]}
+            if all(item.name in shown for item in menu.items):
+                return shown
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"the platform shows {shown}; refused: {list(self.sandbox.rejected)[-3:]}")
+
     # The vendor's state
 
     def order_row(self, identifier: str) -> dict[str, Any]:

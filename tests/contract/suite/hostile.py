@@ -13,7 +13,7 @@ from adapters._sandbox.calls import Answer, Call, Route
 from hub.contract import Malformed, VendorError
 from tests.contract.suite.bench import Bench
 from tests.contract.suite.goods import channel_menu, order_of
-from tests.contract.suite.platforms import some_call
+from tests.contract.suite.ingress import some_call
 
 ROUNDS = 60
 NONSENSE: tuple[Any, ...] = (

@@ -122,6 +122,9 @@ async def test_an_order_that_vanished_from_the_pos_alerts(database: Database, da
         assert "ring the kitchen" in alert["detail"]
         held = await here.until("select attention from hub.orders where id = $1 and attention is not null", row["id"])
         assert held["attention"]["reason"] == "vanished"
+        await asyncio.sleep(3)
+        told = await here.rows("select 1 from hub.events where subject = $1 and data ->> 'step' = 'vanished_from_pos'", row["id"])
+        assert len(told) == 1, "each reconcile says it again"
         assert not await here.rows(_ALERT, other["id"], "order.vanished")
         events = await here.rows("select 1 from hub.events where subject = $1 and data->>'step' = 'vanished_from_pos'", row["id"])
         assert len(events) == 1
