@@ -152,9 +152,10 @@ def test_recovers_after_everything_but_haproxy_was_killed(settings: Settings, ra
     drive(settings, ray.address, "serve")
     leftover = [process for process in kin(settings.home) if process.name() == "haproxy"]
     assert leftover
-    for process in kin(settings.home):
-        if process.name() != "haproxy":
-            process.send_signal(signal.SIGKILL)
+    killed = [process for process in kin(settings.home) if process.name() != "haproxy"]
+    for process in killed:
+        process.send_signal(signal.SIGKILL)
+    psutil.wait_procs(killed, timeout=10)  # until then a start may find them alive, and adopt them
     handle = start_ray(settings)
     assert not any(started_at(process.pid) for process in leftover)
     assert drive(settings, handle.address, "serve")["http"][0] == "api /webhooks/x"

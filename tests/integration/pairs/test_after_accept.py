@@ -86,9 +86,9 @@ async def test_a_consumers_cancel_reaches_the_pos_or_a_person(
     ("pos", "platform"), [("square", "deliveroo"), ("toast", "ubereats"), ("foodics", "talabat"), ("lightspeed", "doordash")]
 )
 async def test_the_kitchens_words_reach_the_platform(database: Database, database_url: str, pos: str, platform: str) -> None:
-    """Ready at the POS is told to the platform once; what is completed there is over, or picked up, here."""
+    """Ready at the POS is told to the platform, whose courier waits; what is completed there is over, or picked up, here."""
     async with street(database, database_url, pos, platform) as here:
-        row = await here.state(here.buy(), "accepted")
+        row = await here.state(here.buy(type="delivery"), "accepted")
         (counter,) = here.at_counter(row["id"])
         here.counter.move_order(counter["id"], {"state": "ready"})
         await here.state(row["platform_order_id"], "ready")
