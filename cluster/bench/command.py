@@ -1,6 +1,7 @@
 """`hub bench …`."""
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,24 @@ def _show(result: dict[str, Any], as_json: bool, title: str) -> None:
     Console(file=reserve_stdout()).print(table)
 
 
+def _generated(measure: Callable[..., dict[str, Any]], settings: Any, **options: Any) -> dict[str, Any]:
+    from cluster.bench.load import NoGenerator
+
+    try:
+        return measure(settings, _say, **options)
+    except NoGenerator as error:
+        err.print(f"[red]{error}[/red]")
+        raise typer.Exit(2) from error
+
+
+def _judged(found: dict[str, Any], as_json: bool, title: str) -> None:
+    _show(found, as_json, title)
+    if found["void"]:
+        err.print(f"[red]void: {found['void']}[/red]")
+    if not found["good"]:
+        raise typer.Exit(1)
+
+
 @bench.command()
 def ingest(
     as_json: Json = False,
@@ -39,15 +58,31 @@ def ingest(
     vs_secret: Annotated[str, typer.Option(help="The secret that its webhooks are signed with.")] = "",
 ) -> None:
     """Signed webhooks stored and acknowledged a second."""
-    from cluster.bench.ingest import NoGenerator, bench_ingest
+    from cluster.bench.ingest import bench_ingest
     from hub.settings import Settings
 
-    try:
-        found = bench_ingest(Settings.load(), _say, seconds=seconds, rounds=rounds, sockets=sockets, versus=vs, versus_secret=vs_secret)
-    except NoGenerator as error:
-        err.print(f"[red]{error}[/red]")
-        raise typer.Exit(2) from error
-    _show(found, as_json, "ingest")
+    found = _generated(bench_ingest, Settings.load(), seconds=seconds, rounds=rounds, sockets=sockets, versus=vs, versus_secret=vs_secret)
+    _judged(found, as_json, "ingest")
+
+
+@bench.command()
+def read(
+    as_json: Json = False,
+    seconds: int = 10,
+    rounds: int = 3,
+    sockets: int = 64,
+    count: Annotated[int, typer.Option(help="How many orders there are to read.")] = 1000,
+    vs: Annotated[str, typer.Option(help="Root URL of another server, measured in alternation.")] = "",
+    vs_secret: Annotated[str, typer.Option(help="The secret that its webhooks are signed with.")] = "",
+) -> None:
+    """Authenticated reads of single orders a second."""
+    from cluster.bench.read import bench_read
+    from hub.settings import Settings
+
+    found = _generated(
+        bench_read, Settings.load(), seconds=seconds, rounds=rounds, sockets=sockets, count=count, versus=vs, versus_secret=vs_secret
+    )
+    _judged(found, as_json, "read")
 
 
 @bench.command()

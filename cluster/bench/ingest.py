@@ -3,17 +3,16 @@
 import hashlib
 import hmac
 import json
-import re
-import shutil
-import statistics
-import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cluster.bench.cpu import hub_cpu, server_cpu
 from cluster.bench.environment import Bench, bench_hub
+from cluster.bench.load import Target, alternate, need_wrk
 from cluster.bench.machine import machine
 from cluster.restaurants import Door
 from cluster.sandbox_process import call
@@ -21,20 +20,19 @@ from cluster.start import Say
 from hub.settings import Settings
 
 PATH = "/webhooks/ubereats"
+MOST_A_SECOND = 12_000
+"""Notices made for each second of a round: more than any server here takes, so that none comes twice."""
 SCRIPT = """
-local lines, n = {}, 0
-for l in io.lines(os.getenv("HUB_BENCH_LOAD")) do lines[#lines + 1] = l end
+local next_line = io.lines(os.getenv("HUB_BENCH_LOAD"))
+local path, headers = os.getenv("HUB_BENCH_PATH"), {["Content-Type"] = "application/json"}
 request = function()
-  n = n % #lines + 1
-  local signature, body = lines[n]:match("^(%x+)\\t(.*)$")
-  return wrk.format("POST", os.getenv("HUB_BENCH_PATH"),
-    {["Content-Type"] = "application/json", ["X-Uber-Signature"] = signature}, body)
+  local line = next_line()
+  if line == nil then wrk.thread:stop() return wrk.format("GET", "/") end
+  local tab = line:find("\\t", 1, true)
+  headers["X-Uber-Signature"] = line:sub(1, tab - 1)
+  return wrk.format("POST", path, headers, line:sub(tab + 1))
 end
 """
-
-
-class NoGenerator(RuntimeError):
-    """The load generator is not installed: apt-get install wrk."""
 
 
 def write_load(path: Path, count: int, secret: str, store: str) -> None:
@@ -56,54 +54,27 @@ def write_load(path: Path, count: int, secret: str, store: str) -> None:
             file.write(f"{signature}\t{body}\n")
 
 
-def run_wrk(url: str, load: Path, script: Path, seconds: int, sockets: int) -> dict[str, float]:
-    """One round of load; returns requests a second, failures and the 99th percentile in milliseconds."""
-    environment = {"HUB_BENCH_LOAD": str(load), "HUB_BENCH_PATH": PATH, "PATH": "/usr/bin:/bin"}
-    command = ["wrk", "-t1", f"-c{sockets}", f"-d{seconds}s", "--latency", "-s", str(script), url]
-    out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))  # type: ignore[union-attr]  # wrk prints it always
-    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
-    slow = re.search(r"99%\s+([\d.]+)(us|ms|s)", out)
-    factor = {"us": 0.001, "ms": 1.0, "s": 1000.0}
-    p99 = float(slow[1]) * factor[slow[2]] if slow else float("nan")
-    return {"rate": rate, "failed": float(failed[1]) if failed else 0.0, "p99_ms": p99}
-
-
 def bench_ingest(
     settings: Settings, say: Say, *, seconds: int, rounds: int, sockets: int, versus: str, versus_secret: str
 ) -> dict[str, Any]:
     """Measure the hub, and the other server after each round of it; returns figures and their ratio."""
-    if shutil.which("wrk") is None:
-        raise NoGenerator("wrk is not installed: apt-get install wrk")
+    need_wrk()
     with bench_hub(settings, say) as bench, tempfile.TemporaryDirectory() as folder:
         store, secret = _quiet_store(bench)
-        script = Path(folder) / "load.lua"
-        script.write_text(SCRIPT)
-        ours: list[dict[str, float]] = []
-        theirs: list[dict[str, float]] = []
-        for number in range(rounds):
-            say(f"round {number + 1} of {rounds}")
-            load = Path(folder) / f"load{number}.tsv"
-            write_load(load, seconds * 8000, secret, store)
-            ours.append(run_wrk(bench.root, load, script, seconds, sockets))
-            if versus:
-                other = Path(folder) / f"other{number}.tsv"
-                write_load(other, seconds * 8000, versus_secret, store)
-                theirs.append(run_wrk(versus, other, script, seconds, sockets))
-        result: dict[str, Any] = {"machine": machine(), "seconds": seconds, "sockets": sockets, "hub": _summary(ours)}
-        if theirs:
-            result["versus"] = _summary(theirs)
-            result["ratio"] = round(result["hub"]["rate"] / result["versus"]["rate"], 3)
-        return result
 
+        def load(name: str, key: str) -> Any:
+            def written(number: int) -> Mapping[str, str]:
+                path = Path(folder) / f"{name}{number}.tsv"
+                write_load(path, seconds * MOST_A_SECOND, key, store)
+                return {"HUB_BENCH_LOAD": str(path), "HUB_BENCH_PATH": PATH}
 
-def _summary(rounds: list[dict[str, float]]) -> dict[str, Any]:
-    return {
-        "rate": round(statistics.median(r["rate"] for r in rounds), 1),
-        "rates": [round(r["rate"], 1) for r in rounds],
-        "p99_ms": round(statistics.median(r["p99_ms"] for r in rounds), 2),
-        "failed": int(sum(r["failed"] for r in rounds)),
-    }
+            return written
+
+        hub = Target(bench.root, SCRIPT, load("hub", secret), hub_cpu(bench.running.settings.home))
+        other = Target(versus, SCRIPT, load("other", versus_secret), server_cpu(versus)) if versus else None
+        found = alternate(hub, other, say, seconds=seconds, rounds=rounds, sockets=sockets)
+        replicas = {"api_replicas": bench.running.settings.api_replicas}
+        return {"machine": machine(), "settings": replicas, "seconds": seconds, "sockets": sockets, **found}
 
 
 def _quiet_store(bench: Bench) -> tuple[str, str]:
