@@ -10,6 +10,7 @@ import uvicorn
 from ray import serve
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
+from starlette.middleware import Middleware
 
 from actors.connectivity import Connectivity
 from actors.owners import NAMESPACE, RayOwners
@@ -26,9 +27,10 @@ from hub.database.migrate import pending
 from hub.database.pool import Database
 from hub.events.feed import Feeds
 from hub.events.stream import LARGEST_FRAME, Live, LiveContext
+from hub.front import Door, FrontDoor, Lane, OrderReader, OrderReads, open_front
 from hub.ingress import Flusher, Ingress, IngressContext, keep_day_key
 from hub.ingress.handler import PREFIX
-from hub.ingress.replies import Receive, Scope, Send
+from hub.ingress.replies import App, Receive, Scope, Send
 from hub.observe.operations import (
     Operations,
     OperationsContext,
@@ -41,12 +43,15 @@ from hub.observe.operations import (
 from hub.settings import Settings
 from hub.vault import BodyVault
 
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Close = Callable[[], Awaitable[None]]
 
 API, LIVE = "api", "live"
 STREAM = "/api/v1/stream"
 WAITING_REQUESTS = 2000
+WEBHOOKS_INSIDE, READS_INSIDE = 3000, 1000
+"""How many calls at once are answered before Serve's request path; what comes beyond is told to come again."""
+ENDING_SECONDS = 45.0
+"""How long an api replica that ends may take: Serve keeps it reachable for 30 s, then its last answers go out."""
 
 
 class Lazily:
@@ -147,6 +152,9 @@ async def _build_api() -> tuple[App, Close]:
     api: Any = build_api(context)
     consents = Callback(consent_context(context))
 
+    reader = OrderReader(settings.database_url)
+    door = Door(Lane("webhooks", ingress, WEBHOOKS_INSIDE), Lane("orders", OrderReads(context, reader, api), READS_INSIDE))
+
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
         if path.startswith(PREFIX) and scope["type"] == "http":
@@ -159,12 +167,24 @@ async def _build_api() -> tuple[App, Close]:
             await api(scope, receive, send)
 
     async def close() -> None:
+        open_front(None)
+        await door.drained()
         await flusher.close()
+        await reader.close()
         await database.close()
         if hints is not None:
             await hints.aclose()
 
+    open_front(door)
     return dispatch, close
+
+
+def front_middlewares() -> list[Middleware]:
+    """What every HTTP server of Serve's puts before its own request path; the last one is asked first.
+
+    Each sees every call, also in processes that serve something else (the other app, the fallback proxy), and must pass on what is not its.
+    """
+    return [Middleware(FrontDoor)]
 
 
 def build_live_app() -> App:
@@ -204,19 +224,19 @@ def deploy(settings: Settings) -> None:
     quiet = LoggingConfig(enable_access_log=False, log_level="WARNING")
     serve.start(http_options=HTTPOptions(host=settings.host, port=settings.port), logging_config=quiet)
 
-    def made(name: str, build: Callable[[], App], replicas: int, ongoing: int) -> Any:
+    def made(name: str, build: Callable[[], App], replicas: int, ongoing: int, ending: float = 10) -> Any:
         deployment = serve.deployment(
             name=name,
             num_replicas=replicas,
             max_ongoing_requests=ongoing,
             max_queued_requests=WAITING_REQUESTS,
             ray_actor_options={"num_cpus": 0},
-            graceful_shutdown_timeout_s=10,
+            graceful_shutdown_timeout_s=ending,
             graceful_shutdown_wait_loop_s=0.5,
             logging_config=quiet,
         )
         return deployment(serve.ingress(build)(type(name, (), {})))
 
     # A WebSocket holds one of its replica's places for as long as it lives.
-    serve.run(made(API, build_api_app, settings.api_replicas, 1000).bind(), name=API, route_prefix="/", blocking=False)
+    serve.run(made(API, build_api_app, settings.api_replicas, 1000, ENDING_SECONDS).bind(), name=API, route_prefix="/", blocking=False)
     serve.run(made(LIVE, build_live_app, settings.live_replicas, 20_000).bind(), name=LIVE, route_prefix=STREAM, blocking=False)

@@ -69,7 +69,8 @@ def hub_cpu(home: Path) -> CpuReader:
 
     def processes() -> Iterator[tuple[psutil.Process, str]]:
         # Each child leads a session, which its descendants share; PostgreSQL's backends leave it but stay its children.
-        sessions, descendants = set(), set()
+        sessions: set[int] = set()
+        descendants: set[int] = set()
         for child in RunFile(home).read().children.values():
             with contextlib.suppress(OSError, psutil.Error):
                 sessions.add(os.getsid(child.pid))
@@ -89,7 +90,7 @@ def server_cpu(url: str) -> CpuReader:
 
     def processes() -> Iterator[tuple[psutil.Process, str]]:
         sockets = psutil.net_connections("tcp")
-        listeners = {c.laddr.port: c.pid for c in sockets if c.status == psutil.CONN_LISTEN and c.pid}
+        listeners = {c.laddr.port: c.pid for c in sockets if c.status == psutil.CONN_LISTEN and c.laddr and c.pid}
         if port not in listeners:
             return
         server = psutil.Process(listeners[port])

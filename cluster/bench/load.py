@@ -1,4 +1,4 @@
-"""Rounds of load by wrk, alternately on the hub and another server: rate, latency, failures, CPU by process group, and who was the limit."""
+"""Rounds of load by wrk, in alternation on the hub and another server: rate, latency, failures, CPU by process group, the limit."""
 
 import os
 import re

@@ -20,6 +20,16 @@ SECONDS = Histogram(
 BATCH = Histogram("hub_ingress_batch_facts", "Facts stored by one commit", buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500), registry=REGISTRY)
 BACKLOG = Gauge("hub_ingress_waiting_facts", "Facts that wait for their commit", registry=REGISTRY)
 RETRIES = Counter("hub_ingress_store_retries", "Commits that had to be repeated", registry=REGISTRY)
+INSIDE = Gauge("hub_front_inside", "Calls being answered before Serve's request path", ["lane"], registry=REGISTRY)
+SHED = Counter("hub_front_shed", "Calls that were told to come again because too many were inside", ["lane"], registry=REGISTRY)
+READS = Counter("hub_order_reads", "Reads of one order, answered in front or passed on to the API", ["by"], registry=REGISTRY)
+READ_SECONDS = Histogram(
+    "hub_order_read_seconds",
+    "Seconds from a read of one order to its answer",
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=REGISTRY,
+)
+READ_BATCH = Histogram("hub_order_read_batch", "Orders read by one call", buckets=(1, 2, 5, 10, 25, 50, 100, 250), registry=REGISTRY)
 SOCKETS = Gauge("hub_live_sockets", "WebSockets that are open here", registry=REGISTRY)
 FRAMES = Counter("hub_live_frames", "Event frames handed to sockets", registry=REGISTRY)
 BEHIND = Counter("hub_live_behind", "Times that a slow reader was told to read again", registry=REGISTRY)

@@ -1,0 +1,8 @@
+"""What answers before Serve's request path: many short calls, with their own shedding, figures and drain."""
+
+from hub.front.door import Door, FrontDoor, open_front
+from hub.front.lane import Lane
+from hub.front.order_reads import OrderReads
+from hub.front.reader import OrderReader
+
+__all__ = ["Door", "FrontDoor", "Lane", "OrderReader", "OrderReads", "open_front"]
