@@ -4,17 +4,16 @@ import os
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_LETTERS = frozenset(_ALPHABET)
 _DIGITS = 26
+_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+_SHIFTS = range(5 * _DIGITS - 10, -1, -10)
 
 KINDS = frozenset({"ten", "usr", "con", "app", "loc", "lnk", "ord", "evt", "alr", "cns", "key", "ses", "clm", "aud", "men", "cor", "pub"})
 
 
 def _base32(number: int) -> str:
-    digits = []
-    for _ in range(_DIGITS):
-        digits.append(_ALPHABET[number & 31])
-        number >>= 5
-    return "".join(reversed(digits))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
 def new_id(kind: str) -> str:
@@ -47,4 +46,4 @@ def message_number(identifier: str) -> int | None:
 
 def is_id(kind: str, text: str) -> bool:
     """Tell whether text has the form of an id of this kind."""
-    return len(text) == 4 + _DIGITS and text.startswith(kind + "_") and all(c in _ALPHABET for c in text[4:])
+    return len(text) == 4 + _DIGITS and text.startswith(kind + "_") and _LETTERS.issuperset(text[4:])

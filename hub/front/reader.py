@@ -11,7 +11,7 @@ from hub.observe import metrics
 
 _READ = "select * from hub.read_orders($1::text[], $2::integer[], $3::text[])"
 _Key: TypeAlias = tuple[str, str]
-_Waiting: TypeAlias = dict[_Key, "asyncio.Future[asyncpg.Record | None]"]
+_Waiting: TypeAlias = "list[tuple[_Key, asyncio.Future[asyncpg.Record | None]]]"
 
 
 class OrderReader:
@@ -19,7 +19,7 @@ class OrderReader:
 
     def __init__(self, url: str, *, batch: int = 256) -> None:
         self._url, self._batch = url, batch
-        self._waiting: _Waiting = {}
+        self._waiting: _Waiting = []
         self._task: asyncio.Task[None] | None = None
         self._connection: asyncpg.Connection | None = None
         self._statement: Any = None
@@ -29,13 +29,12 @@ class OrderReader:
         """A tenant's order with its consumer's key as `sealed_key`, or None. Raises asyncpg errors, OSError and TimeoutError."""
         if self._closed:
             raise ConnectionError("the reader is closed")
-        key = (tenant, order_id)
-        future = self._waiting.get(key)
-        if future is None:
-            future = self._waiting[key] = asyncio.get_running_loop().create_future()
-            if self._task is None:
-                self._task = asyncio.get_running_loop().create_task(self._run(), name="order-reader")
-        return await asyncio.shield(future)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[asyncpg.Record | None] = loop.create_future()
+        self._waiting.append(((tenant, order_id), future))
+        if self._task is None:
+            self._task = loop.create_task(self._run(), name="order-reader")
+        return await future
 
     async def close(self) -> None:
         """Answer who waits, then let go of the connection."""
@@ -47,45 +46,39 @@ class OrderReader:
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await self._answer(self._next())
+                batch, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
+                await self._answer(batch)
         finally:
             self._task = None
 
-    def _next(self) -> _Waiting:
-        if len(self._waiting) <= self._batch:
-            batch, self._waiting = self._waiting, {}
-            return batch
-        keys = list(self._waiting)[: self._batch]
-        return {key: self._waiting.pop(key) for key in keys}
-
     async def _answer(self, batch: _Waiting) -> None:
         try:
-            rows = await self._fetch(batch)
+            rows = await self._fetch({key for key, _ in batch})
         except Exception as error:
             if isinstance(error, MAY_PASS):
                 await self._disconnect()
-            for future in batch.values():
+            for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
                     future.exception()  # seen, also where its caller left
             return
         metrics.READ_BATCH.observe(len(batch))
         found = {(row["tenant_id"], row["id"]): row for row in rows}
-        for key, future in batch.items():
+        for key, future in batch:
             if not future.done():
                 future.set_result(found.get(key))
 
-    async def _fetch(self, batch: _Waiting) -> list[asyncpg.Record]:
+    async def _fetch(self, wanted: set[_Key]) -> list[asyncpg.Record]:
         if self._connection is None or self._connection.is_closed():
             self._connection = await connect(self._url, application="hub-reads")
             self._statement = await self._connection.prepare(_READ)
         by_tenant: dict[str, list[str]] = {}
-        for tenant, order_id in batch:
+        for tenant, order_id in wanted:
             by_tenant.setdefault(tenant, []).append(order_id)
         ids: list[str] = []
         ends = []
-        for wanted in by_tenant.values():
-            ids += wanted
+        for each in by_tenant.values():
+            ids += each
             ends.append(len(ids))
         found: list[asyncpg.Record] = await self._statement.fetch(list(by_tenant), ends, ids)
         return found

@@ -208,16 +208,8 @@ class Flusher:
         self._insert = await self._connection.prepare(_INSERT)
 
     async def _append(self, rows: list[Row]) -> list[Row]:
-        found = await self._insert.fetch(
-            [row.tenant for row in rows],
-            [row.connection for row in rows],
-            [row.kind for row in rows],
-            [row.subject for row in rows],
-            [row.lane for row in rows],
-            [row.dedupe_key for row in rows],
-            [row.body for row in rows],
-            [row.correlation for row in rows],
-        )
+        connections, keys, tenants, kinds, subjects, lanes, bodies, correlations = zip(*rows, strict=True)
+        found = await self._insert.fetch(tenants, connections, kinds, subjects, lanes, keys, bodies, correlations)
         return [rows[record[0] - 1] for record in found]
 
     async def _disconnect(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
 import structlog
+from prometheus_client import Counter
 
 from hub.contract import Answer, Fact, IngressRequest, Malformed, Provider
 from hub.contract import Ingress as VendorIngress
@@ -85,6 +86,7 @@ class Ingress:
     def __init__(self, context: IngressContext) -> None:
         self._context = context
         self._routes = Routes(context.database, context.master, kept=context.routes_kept)
+        self._counters: dict[tuple[str, str], Counter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call."""
@@ -97,13 +99,15 @@ class Ingress:
         if provider is None or provider.ingress is None or provider.facts.webhook is None:
             await problem(send, 404, "Not found", f"no provider {slug[:100]!r} calls here", headers=named)
             return
+        call: _Call | None = None
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(BODY_SECONDS) as patience:
                 body = await read_body(scope, receive, self._context.body_limit)
-            query = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
-            request = IngressRequest(scope["method"], suffix, query, headers, body, self._context.public_url + _path(scope))
-            call = _Call(provider, provider.ingress, provider.facts.webhook, request, target, correlation)
-            outcome, answer = await self._take(call)
+                query = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
+                request = IngressRequest(scope["method"], suffix, query, headers, body, self._context.public_url + _path(scope))
+                call = _Call(provider, provider.ingress, provider.facts.webhook, request, target, correlation)
+                patience.reschedule(asyncio.get_running_loop().time() + call.webhook.ack_within * ANSWER_WITHIN)
+                outcome, answer = await self._take(call)
             if outcome == "not_stored":
                 named["retry-after"] = str(RETRY_AFTER_SECONDS)
             await reply(send, answer.status, answer.body, answer.content_type, named)
@@ -111,28 +115,35 @@ class Ingress:
             outcome = "too_large"
             await problem(send, 413, "Body too large", f"send at most {self._context.body_limit} bytes", headers=named)
         except TimeoutError:
-            outcome = "too_slow"
-            await problem(send, 408, "Body too slow", f"send the body within {BODY_SECONDS:g} s", headers=named)
+            if call is None:
+                outcome = "too_slow"
+                await problem(send, 408, "Body too slow", f"send the body within {BODY_SECONDS:g} s", headers=named)
+            else:
+                outcome, answer = _not_stored(call, "TimeoutError: the database did not take it in time")
+                named["retry-after"] = str(RETRY_AFTER_SECONDS)
+                await reply(send, answer.status, answer.body, answer.content_type, named)
         except CallerLeft:
             outcome = "left"
         except _Refusal as refusal:
             outcome = refusal.outcome
             await problem(send, refusal.status, refusal.title, str(refusal), headers=named)
-        metrics.REQUESTS.labels(slug, outcome).inc()
+        self._count(slug, outcome)
         metrics.SECONDS.observe(time.monotonic() - began)
+
+    def _count(self, slug: str, outcome: str) -> None:
+        counter = self._counters.get((slug, outcome))
+        if counter is None:
+            counter = self._counters[slug, outcome] = metrics.REQUESTS.labels(slug, outcome)
+        counter.inc()
 
     async def _take(self, call: _Call) -> tuple[str, Answer]:
         """Outcome and answer; raises _Refusal. Whatever goes wrong on our side is `not_stored`, never a 2xx."""
         try:
-            async with asyncio.timeout(call.webhook.ack_within * ANSWER_WITHIN):
-                return await self._patiently(call)
+            return await self._patiently(call)
         except _Refusal:
             raise
         except Exception as error:
-            why = f"{type(error).__name__}: {error}"
-            log.warning("ingress.not_stored", provider=call.provider.slug, detail=why, correlation_id=call.correlation)
-            answer = call.ingress.refused("not_stored")
-            return "not_stored", answer if answer.status >= 500 else Answer(503)
+            return _not_stored(call, f"{type(error).__name__}: {error}")
 
     async def _patiently(self, call: _Call) -> tuple[str, Answer]:
         """Try again while the database is away: whatever a try stored is known to the next one."""
@@ -256,6 +267,12 @@ class Ingress:
     async def _unreadable(self, call: _Call, home: StoreRoute, why: str) -> tuple[str, Answer]:
         await keep_unreadable(self._context, call.provider.slug, home, call.request.body, why, call.correlation)
         return "unreadable", call.ingress.stored(())
+
+
+def _not_stored(call: _Call, why: str) -> tuple[str, Answer]:
+    log.warning("ingress.not_stored", provider=call.provider.slug, detail=why, correlation_id=call.correlation)
+    answer = call.ingress.refused("not_stored")
+    return "not_stored", answer if answer.status >= 500 else Answer(503)
 
 
 def _check(fact: Fact) -> None:

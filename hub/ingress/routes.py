@@ -60,6 +60,9 @@ class Routes:
 
     async def apps(self, provider: Provider, *, newest: float | None = None) -> tuple[AppKey, ...]:
         """Keys of the provider's apps. An answer older than `newest` seconds is asked for again."""
+        known: tuple[AppKey, ...] | None = self._known(("apps", provider.slug), newest)
+        if known is not None:
+            return known
 
         async def ask() -> tuple[AppKey, ...] | None:
             rows = await self._database.fetch("select id, sealed from hub.provider_app_keys($1)", provider.slug)
@@ -70,6 +73,9 @@ class Routes:
 
     async def store(self, app: str, store_ref: str) -> StoreRoute | None:
         """The connection that an app's events of this store go to, or None when no claim is proven."""
+        known: StoreRoute | None = self._known(("store", app, store_ref), None)
+        if known is not None:
+            return known
 
         async def ask() -> StoreRoute | None:
             row = await self._database.fetchrow("select tenant_id, connection from hub.route_ingress($1, $2)", app, store_ref)
@@ -97,12 +103,15 @@ class Routes:
         secret = msgspec.json.decode(self._master.open(sealed, *parts), type=dict[str, Any]).get(webhook.secret)
         return (secret,) if isinstance(secret, str) and secret else ()
 
-    async def _get(self, key: tuple[str, ...], ask: Callable[[], Awaitable[_T | None]], newest: float | None) -> _T | None:
-        kept = self._kept if newest is None else min(newest, self._kept)
+    def _known(self, key: tuple[str, ...], newest: float | None) -> Any:
         known = self._found.get(key)
-        if known is not None and time.monotonic() - known[0] < kept:
-            value: _T = known[1]
-            return value
+        kept = self._kept if newest is None else min(newest, self._kept)
+        return known[1] if known is not None and time.monotonic() - known[0] < kept else None
+
+    async def _get(self, key: tuple[str, ...], ask: Callable[[], Awaitable[_T | None]], newest: float | None) -> _T | None:
+        known: _T | None = self._known(key, newest)
+        if known is not None:
+            return known
         running = self._asking.get(key)
         if running is not None:
             shared: _T | None = await asyncio.shield(running)
