@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import ray
@@ -10,6 +11,7 @@ import uvicorn
 from ray import serve
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
+from starlette.middleware import Middleware
 
 from actors.connectivity import Connectivity
 from actors.owners import NAMESPACE, RayOwners
@@ -24,8 +26,9 @@ from hub.consent import Callback
 from hub.contract import InstalledProviders
 from hub.database.migrate import pending
 from hub.database.pool import Database
+from hub.events.door import Door, RefuseUpgrades
 from hub.events.feed import Feeds
-from hub.events.stream import LARGEST_FRAME, Live, LiveContext
+from hub.events.stream import Live, LiveContext
 from hub.ingress import Flusher, Ingress, IngressContext, keep_day_key
 from hub.ingress.handler import PREFIX
 from hub.ingress.replies import Receive, Scope, Send
@@ -168,35 +171,36 @@ async def _build_api() -> tuple[App, Close]:
 
 
 def build_live_app() -> App:
-    """The `live` app. Serve (2.60) takes no WebSocket options, and makes its server after the app: so the app narrows it here."""
-    uvicorn.Config = _Sockets  # type: ignore[misc]
-    return Lazily(_build_live)
+    """The `live` app. Serve (2.60) takes no WebSocket options, and makes its server after the app: so the app brings its door."""
+    door = Door(_build_live)
+    uvicorn.Config = partial(uvicorn.Config, ws=door.protocol)  # type: ignore[misc, assignment, arg-type]
+    return door
 
 
-async def _build_live() -> tuple[App, Close]:
+async def _build_live() -> tuple[Live, Close]:
     settings = Settings.load()
     configure(settings)
     database = await Database(settings.database_url, application="hub live", least=0, most=4).open()
     hints = redis.asyncio.Redis.from_url(settings.redis_url) if settings.redis_url else None
     feeds = Feeds(database, hints).start()
+    master = settings.open_master_keys()
+    bodies = BodyVault(master, keep_day_key(database))
+    command = order_commands(database, master, bodies, RayOwners(), InstalledProviders())
+    live = Live(LiveContext(database, master, feeds, command)).start()
 
     async def close() -> None:
+        live.close()
         feeds.close()
         await database.close()
         if hints is not None:
             await hints.aclose()
 
-    master = settings.open_master_keys()
-    bodies = BodyVault(master, keep_day_key(database))
-    command = order_commands(database, master, bodies, RayOwners(), InstalledProviders())
-    return Live(LiveContext(database, master, feeds, command)), close
+    return live, close
 
 
-class _Sockets(uvicorn.Config):
-    """Serve's HTTP server without compression, whose state costs 34 KB a socket, and with small inbound frames."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{**options, "ws_per_message_deflate": False, "ws_max_size": 2 * LARGEST_FRAME})
+def front_middlewares() -> list[Middleware]:
+    """What stands before Serve's request path, in each of its processes that speaks HTTP."""
+    return [Middleware(RefuseUpgrades)]
 
 
 def deploy(settings: Settings) -> None:
@@ -217,6 +221,5 @@ def deploy(settings: Settings) -> None:
         )
         return deployment(serve.ingress(build)(type(name, (), {})))
 
-    # A WebSocket holds one of its replica's places for as long as it lives.
     serve.run(made(API, build_api_app, settings.api_replicas, 1000).bind(), name=API, route_prefix="/", blocking=False)
-    serve.run(made(LIVE, build_live_app, settings.live_replicas, 20_000).bind(), name=LIVE, route_prefix=STREAM, blocking=False)
+    serve.run(made(LIVE, build_live_app, settings.live_replicas, 1000).bind(), name=LIVE, route_prefix=STREAM, blocking=False)

@@ -21,7 +21,8 @@ BATCH = Histogram("hub_ingress_batch_facts", "Facts stored by one commit", bucke
 BACKLOG = Gauge("hub_ingress_waiting_facts", "Facts that wait for their commit", registry=REGISTRY)
 RETRIES = Counter("hub_ingress_store_retries", "Commits that had to be repeated", registry=REGISTRY)
 SOCKETS = Gauge("hub_live_sockets", "WebSockets that are open here", registry=REGISTRY)
-FRAMES = Counter("hub_live_frames", "Event frames handed to sockets", registry=REGISTRY)
+WRITES = Counter("hub_live_writes", "Writes of events to sockets; one may carry several events", registry=REGISTRY)
+TURNED_AWAY = Counter("hub_live_turned_away", "WebSockets refused because the process is full or closing", registry=REGISTRY)
 BEHIND = Counter("hub_live_behind", "Times that a slow reader was told to read again", registry=REGISTRY)
 
 
