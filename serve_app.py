@@ -50,6 +50,8 @@ Close = Callable[[], Awaitable[None]]
 API, LIVE = "api", "live"
 STREAM = "/api/v1/stream"
 WAITING_REQUESTS = 2000
+HEALTH_SECONDS = 2.0
+"""How often Serve looks at its replicas: that is when it learns of a death (its default is 10)."""
 
 
 class Lazily:
@@ -217,6 +219,7 @@ def deploy(settings: Settings) -> None:
             ray_actor_options={"num_cpus": 0},
             graceful_shutdown_timeout_s=10,
             graceful_shutdown_wait_loop_s=0.5,
+            health_check_period_s=HEALTH_SECONDS,
             logging_config=quiet,
         )
         return deployment(serve.ingress(build)(type(name, (), {})))
