@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import ray
@@ -25,8 +26,10 @@ from hub.consent import Callback
 from hub.contract import InstalledProviders
 from hub.database.migrate import pending
 from hub.database.pool import Database
+from hub.events.door import Door as StreamDoor
+from hub.events.door import RefuseUpgrades
 from hub.events.feed import Feeds
-from hub.events.stream import LARGEST_FRAME, Live, LiveContext
+from hub.events.stream import Live, LiveContext
 from hub.front import Door, FrontDoor, Lane, OrderReader, OrderReads, open_front
 from hub.ingress import Flusher, Ingress, IngressContext, keep_day_key
 from hub.ingress.handler import PREFIX
@@ -52,6 +55,8 @@ WEBHOOKS_INSIDE, READS_INSIDE = 3000, 1000
 """How many calls at once are answered before Serve's request path; what comes beyond is told to come again."""
 ENDING_SECONDS = 45.0
 """How long an api replica that ends may take: Serve keeps it reachable for 30 s, then its last answers go out."""
+HEALTH_SECONDS = 2.0
+"""How often Serve looks at its replicas: that is when it learns of a death (its default is 10)."""
 
 
 class Lazily:
@@ -184,39 +189,35 @@ def front_middlewares() -> list[Middleware]:
 
     Each sees every call, also in processes that serve something else (the other app, the fallback proxy), and must pass on what is not its.
     """
-    return [Middleware(FrontDoor)]
+    return [Middleware(FrontDoor), Middleware(RefuseUpgrades)]
 
 
 def build_live_app() -> App:
-    """The `live` app. Serve (2.60) takes no WebSocket options, and makes its server after the app: so the app narrows it here."""
-    uvicorn.Config = _Sockets  # type: ignore[misc]
-    return Lazily(_build_live)
+    """The `live` app. Serve (2.60) takes no WebSocket options, and makes its server after the app: so the app brings its door."""
+    door = StreamDoor(_build_live)
+    uvicorn.Config = partial(uvicorn.Config, ws=door.protocol)  # type: ignore[misc, assignment, arg-type]
+    return door
 
 
-async def _build_live() -> tuple[App, Close]:
+async def _build_live() -> tuple[Live, Close]:
     settings = Settings.load()
     configure(settings)
     database = await Database(settings.database_url, application="hub live", least=0, most=4).open()
     hints = redis.asyncio.Redis.from_url(settings.redis_url) if settings.redis_url else None
     feeds = Feeds(database, hints).start()
+    master = settings.open_master_keys()
+    bodies = BodyVault(master, keep_day_key(database))
+    command = order_commands(database, master, bodies, RayOwners(), InstalledProviders())
+    live = Live(LiveContext(database, master, feeds, command)).start()
 
     async def close() -> None:
+        live.close()
         feeds.close()
         await database.close()
         if hints is not None:
             await hints.aclose()
 
-    master = settings.open_master_keys()
-    bodies = BodyVault(master, keep_day_key(database))
-    command = order_commands(database, master, bodies, RayOwners(), InstalledProviders())
-    return Live(LiveContext(database, master, feeds, command)), close
-
-
-class _Sockets(uvicorn.Config):
-    """Serve's HTTP server without compression, whose state costs 34 KB a socket, and with small inbound frames."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{**options, "ws_per_message_deflate": False, "ws_max_size": 2 * LARGEST_FRAME})
+    return live, close
 
 
 def deploy(settings: Settings) -> None:
@@ -233,10 +234,10 @@ def deploy(settings: Settings) -> None:
             ray_actor_options={"num_cpus": 0},
             graceful_shutdown_timeout_s=ending,
             graceful_shutdown_wait_loop_s=0.5,
+            health_check_period_s=HEALTH_SECONDS,
             logging_config=quiet,
         )
         return deployment(serve.ingress(build)(type(name, (), {})))
 
-    # A WebSocket holds one of its replica's places for as long as it lives.
     serve.run(made(API, build_api_app, settings.api_replicas, 1000, ENDING_SECONDS).bind(), name=API, route_prefix="/", blocking=False)
-    serve.run(made(LIVE, build_live_app, settings.live_replicas, 20_000).bind(), name=LIVE, route_prefix=STREAM, blocking=False)
+    serve.run(made(LIVE, build_live_app, settings.live_replicas, 1000).bind(), name=LIVE, route_prefix=STREAM, blocking=False)

@@ -31,6 +31,28 @@ class Bench(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
+def bare_hub(settings: Settings, say: Say) -> Iterator[Running]:
+    """Bring a hub up for the length of a block, without vendors or restaurants, in a home that goes with it."""
+    with tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder) / "home"
+        run = RunFile(home)
+        with run.locked():
+            port = run.ports("api")["api"]
+        settings = settings.replace(home=home, port=port)
+        try:
+            running = up(settings, say)
+            try:
+                yield running
+            finally:
+                down(running)
+        finally:
+            if not settings.ray_address:
+                remove_ray_data(home)
+            if not settings.database_url:
+                remove_data(home)
+
+
+@contextlib.contextmanager
 def bench_hub(settings: Settings, say: Say, pair: Pair | None = ("square", "ubereats")) -> Iterator[Bench]:
     """Bring a hub up for the length of a block, in a home that goes with it; both restaurants link this pair.
 

@@ -1,126 +1,77 @@
-"""One reader a tenant: it looks when it is hinted, and every second by itself, and hands each event to every socket, encoded once."""
+"""One reader a tenant: it looks when it is hinted, and every second by itself, and tells every socket, each event encoded once.
+
+What it told lately it keeps for a while, so that sockets that come back together need no query each.
+"""
 
 import asyncio
 import contextlib
+import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
 
 from hub.database.pool import Database
+from hub.events.batch import Batch, Place, batches_of
 from hub.events.news import hear_news
 from hub.events.reader import decode_cursor, encode_cursor, latest_cursor, read_events
+from hub.observe import metrics
 
 log = structlog.get_logger("hub.feed")
 
 LOOK_SECONDS = 1.0
 PAGE = 500
 WAITING_LIMIT = 1000
-"""Frames that may wait for a slow reader; then it is told that it is behind."""
-
-Place = tuple[int, int]
-
-
-class Frame(msgspec.Struct, frozen=True):
-    """An event once encoded, with what subscriptions filter by and its place in the history."""
-
-    text: str
-    place: Place
-    type: str
-    location: str | None
+"""Events that are kept for slow readers; who has fallen further behind is told so."""
+KEPT_SECONDS = 60.0
+KEPT_BYTES = 1 << 20
+"""Of one tenant."""
+KEPT_IN_ALL = 64 << 20
+PAGE_SECONDS = 10.0
+_PAGES = 4
+"""Pages of the past that are kept while sockets catch up, and how long after the last of them asked."""
 
 
-Wants = Callable[[Frame], bool]
+class Listener(Protocol):
+    """Who is told."""
+
+    def offer(self, batch: Batch) -> bool:
+        """Take what has just happened, and tell whether it was passed on."""
+        ...
 
 
-def frame_of(event: dict[str, Any]) -> Frame:
-    """Encode an event."""
-    cursor = event["cursor"]
-    shown = {name: event[name] for name in ("id", "type", "at", "tenant", "subject", "location", "data", "correlation_id")}
-    text = msgspec.json.encode({"type": "event", "cursor": cursor, "event": shown}).decode()
-    return Frame(text, decode_cursor(cursor), event["type"], event["location"])
+class Page(msgspec.Struct, frozen=True):
+    """Events behind a place, and how far the history is known with them."""
+
+    batches: list[Batch]
+    until: Place
 
 
-class Subscription:
-    """What one socket is told: first what happened since its cursor, read page by page, then what the tenant's reader finds.
+class Memory:
+    """Bytes that all feeds of a process keep."""
 
-    Each event once: what both ways bring is dropped by its place. Memory is one page and `limit` frames.
-    """
-
-    def __init__(self, feed: "TenantFeed", after: Place, wants: Wants, limit: int) -> None:
-        self._feed, self._after, self._wants, self._limit = feed, after, wants, limit
-        self._waiting: deque[Frame] = deque()
-        self._news = asyncio.Event()
-        self._overflowed = False
-
-    @property
-    def cursor(self) -> str:
-        """Where this socket is."""
-        return encode_cursor(*self._after)
-
-    def offer(self, frame: Frame) -> None:
-        """Take a frame from the tenant's reader. A full queue is emptied, and nothing more is taken until that is dealt with."""
-        if self._overflowed or not self._wants(frame):
-            return
-        if len(self._waiting) >= self._limit:
-            self._waiting.clear()
-            self._overflowed = True
-        else:
-            self._waiting.append(frame)
-        self._news.set()
-
-    async def frames(self) -> AsyncGenerator[Frame | None, None]:
-        """Yield frames in order without end; None says that some were left out, to be read from the table."""
-        async with aclosing(self._missed()) as missed:
-            async for frame in missed:
-                yield frame
-        while True:
-            while self._waiting:
-                frame = self._waiting.popleft()
-                if frame.place > self._after:
-                    self._after = frame.place
-                    yield frame
-            if self._overflowed:
-                yield None
-                self._overflowed = False
-            if not self._waiting:
-                self._news.clear()
-                await self._news.wait()
-
-    async def _missed(self) -> AsyncGenerator[Frame, None]:
-        """Read on from the cursor up to where the reader took over. A queue that overflows meanwhile: read on again."""
-        while True:
-            self._waiting.clear()
-            self._overflowed = False
-            self._feed.subscriptions.add(self)
-            until = self._feed.place
-            while self._after < until:
-                page = await self._feed.page(self._after)
-                for frame in page:
-                    if frame.place > until:
-                        break
-                    self._after = frame.place
-                    if self._wants(frame):
-                        yield frame
-                if len(page) < PAGE or page[-1].place >= until:
-                    break
-            if not self._overflowed:
-                return
+    def __init__(self) -> None:
+        self.size = 0
 
 
 class TenantFeed:
-    """A tenant's subscriptions and the place they have all been told up to."""
+    """A tenant's listeners, the place they have been told up to, and what they were told lately."""
 
-    def __init__(self, database: Database, tenant: str, look_seconds: float) -> None:
-        self._database, self._tenant, self._look_seconds = database, tenant, look_seconds
+    def __init__(self, database: Database, tenant: str, look_seconds: float, limit: int, memory: Memory) -> None:
+        self.tenant = tenant
+        self._database, self._look_seconds = database, look_seconds
+        self._limit, self._memory = limit, memory
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
-        self.subscriptions: set[Subscription] = set()
+        self._kept: deque[tuple[float, Batch]] = deque()
+        self._count = self._size = 0
+        self._pages: dict[Place, asyncio.Task[Page]] = {}
+        self._paged_at = 0.0
+        self.listeners: set[Listener] = set()
         self.place: Place = (0, 0)
+        self.start_place: Place = (0, 0)
         self.users = 0
 
     def hint(self) -> None:
@@ -129,22 +80,53 @@ class TenantFeed:
 
     async def start(self) -> None:
         """Find the newest place and read on from there; harmless when it runs."""
+        if self._task is not None:
+            return
         async with self._starting:
             if self._task is None:
-                async with self._database.tenant(self._tenant) as transaction:
-                    self.place = decode_cursor(await latest_cursor(transaction, self._tenant))
-                self._task = asyncio.create_task(self._run(), name=f"feed {self._tenant}")
+                async with self._database.tenant(self.tenant) as transaction:
+                    self.place = self.start_place = decode_cursor(await latest_cursor(transaction, self.tenant))
+                self._task = asyncio.create_task(self._run(), name=f"feed {self.tenant}")
 
     def stop(self) -> None:
-        """End the reader."""
+        """End the reader and forget."""
         if self._task is not None:
             self._task.cancel()
+        for reading in self._pages.values():
+            reading.cancel()
+        while self._kept:
+            self._forget()
 
-    async def page(self, after: Place) -> list[Frame]:
-        """Up to PAGE events behind a place."""
-        async with self._database.tenant(self._tenant) as transaction:
-            events, _ = await read_events(transaction, self._tenant, encode_cursor(*after), PAGE)
-        return [frame_of(event) for event in events]
+    def covers(self, after: Place) -> bool:
+        """Tell whether everything behind a place is kept here."""
+        return after >= self.start_place
+
+    def kept(self, after: Place) -> list[Batch]:
+        """What is kept behind a place."""
+        return [batch for _, batch in self._kept if batch.last > after]
+
+    async def page(self, after: Place) -> Page:
+        """Up to PAGE events behind a place that is not covered. Who asks for the same gets the same: they come in crowds."""
+        self._paged_at = time.monotonic()
+        found = self._pages.get(after)
+        if found is None:
+            if len(self._pages) >= _PAGES:
+                self._pages.pop(next(iter(self._pages)))
+            found = self._pages[after] = asyncio.create_task(self._read(after))
+        try:
+            return await asyncio.shield(found)
+        except BaseException:
+            if self._pages.get(after) is found and found.done():
+                del self._pages[after]
+            raise
+
+    async def _read(self, after: Place) -> Page:
+        known = self.place
+        async with self._database.tenant(self.tenant) as transaction:
+            events, _ = await read_events(transaction, self.tenant, encode_cursor(*after), PAGE)
+        batches = batches_of(events)
+        last = batches[-1].last if batches else after
+        return Page(batches, last if len(events) == PAGE else max(last, known))
 
     async def _run(self) -> None:
         while True:
@@ -158,12 +140,38 @@ class TenantFeed:
                 await asyncio.wait_for(self._news.wait(), self._look_seconds)
 
     async def _look(self) -> int:
-        page = await self.page(self.place)
-        for frame in page:
-            self.place = frame.place
-            for subscription in self.subscriptions:
-                subscription.offer(frame)
-        return len(page)
+        async with self._database.tenant(self.tenant) as transaction:
+            events, _ = await read_events(transaction, self.tenant, encode_cursor(*self.place), PAGE)
+        for batch in batches_of(events):
+            self._keep(batch)
+            metrics.WRITES.inc(sum([listener.offer(batch) for listener in tuple(self.listeners)]))
+            batch.told()
+        self._tidy()
+        return len(events)
+
+    def _keep(self, batch: Batch) -> None:
+        self.place = batch.last
+        self._kept.append((time.monotonic(), batch))
+        self._count += len(batch.frames)
+        self._size += batch.size
+        self._memory.size += batch.size
+
+    def _tidy(self) -> None:
+        now = time.monotonic()
+        old = now - KEPT_SECONDS
+        while self._kept and (
+            self._kept[0][0] < old or self._count > self._limit or self._size > KEPT_BYTES or self._memory.size > KEPT_IN_ALL
+        ):
+            self._forget()
+        if self._paged_at < now - PAGE_SECONDS:
+            self._pages.clear()
+
+    def _forget(self) -> None:
+        _, batch = self._kept.popleft()
+        self.start_place = batch.last
+        self._count -= len(batch.frames)
+        self._size -= batch.size
+        self._memory.size -= batch.size
 
 
 class Feeds:
@@ -171,6 +179,7 @@ class Feeds:
 
     def __init__(self, database: Database, redis: Any = None, *, look_seconds: float = LOOK_SECONDS, limit: int = WAITING_LIMIT) -> None:
         self._database, self._redis, self._look_seconds, self._limit = database, redis, look_seconds, limit
+        self._memory = Memory()
         self._feeds: dict[str, TenantFeed] = {}
         self._listener: asyncio.Task[None] | None = None
 
@@ -182,36 +191,32 @@ class Feeds:
 
     def close(self) -> None:
         """Stop listening and reading."""
-        for task in (self._listener, *self._feeds.values()):
-            if isinstance(task, TenantFeed):
-                task.stop()
-            elif task is not None:
-                task.cancel()
+        if self._listener is not None:
+            self._listener.cancel()
+        for feed in self._feeds.values():
+            feed.stop()
         self._feeds.clear()
 
-    @asynccontextmanager
-    async def subscribe(self, tenant: str, cursor: str | None, wants: Wants) -> AsyncIterator[Subscription]:
-        """Subscribe from a cursor, or from now on; raises BadCursor and asyncpg errors.
-
-        A tenant's reader runs as long as it has subscriptions.
-        """
-        after = decode_cursor(cursor) if cursor else None
+    async def enter(self, tenant: str) -> TenantFeed:
+        """A tenant's running feed, which runs until all who entered have left; raises asyncpg errors."""
         feed = self._feeds.get(tenant)
         if feed is None:
-            feed = self._feeds[tenant] = TenantFeed(self._database, tenant, self._look_seconds)
+            feed = self._feeds[tenant] = TenantFeed(self._database, tenant, self._look_seconds, self._limit, self._memory)
         feed.users += 1
-        subscription: Subscription | None = None
         try:
             await feed.start()
-            subscription = Subscription(feed, feed.place if after is None else after, wants, self._limit)
-            yield subscription
-        finally:
-            if subscription is not None:
-                feed.subscriptions.discard(subscription)
-            feed.users -= 1
-            if feed.users == 0 and self._feeds.get(tenant) is feed:
-                del self._feeds[tenant]
-                feed.stop()
+        except BaseException:
+            self.leave(feed)
+            raise
+        return feed
+
+    def leave(self, feed: TenantFeed) -> None:
+        """Undo `enter`."""
+        feed.users -= 1
+        if feed.users == 0:
+            if self._feeds.get(feed.tenant) is feed:
+                del self._feeds[feed.tenant]
+            feed.stop()
 
     async def _listen(self) -> None:
         while True:

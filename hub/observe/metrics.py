@@ -31,7 +31,8 @@ READ_SECONDS = Histogram(
 )
 READ_BATCH = Histogram("hub_order_read_batch", "Orders read by one call", buckets=(1, 2, 5, 10, 25, 50, 100, 250), registry=REGISTRY)
 SOCKETS = Gauge("hub_live_sockets", "WebSockets that are open here", registry=REGISTRY)
-FRAMES = Counter("hub_live_frames", "Event frames handed to sockets", registry=REGISTRY)
+WRITES = Counter("hub_live_writes", "Writes of events to sockets; one may carry several events", registry=REGISTRY)
+TURNED_AWAY = Counter("hub_live_turned_away", "WebSockets refused because the process is full or closing", registry=REGISTRY)
 BEHIND = Counter("hub_live_behind", "Times that a slow reader was told to read again", registry=REGISTRY)
 
 

@@ -1,13 +1,20 @@
 """Fixtures of the event stream's tests."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+import uvloop
 
 from hub.database.pool import Database
 from hub.events.feed import Feeds
 from hub.events.stream import Live, LiveContext
 from tests.integration.events.live_world import MASTER, World, add_tenant, served
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that a replica has: its transports are not asyncio's."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import asyncpg
 import uvicorn
 
 from hub.database.pool import Database
+from hub.events.door import Door
 from hub.events.feed import Feeds
 from hub.events.stream import Live
 from hub.identity import tokens
@@ -39,10 +40,10 @@ class World:
         """An access token of a tenant's manager."""
         return tokens.issue(MASTER, Principal(tenant, "usr_x", "manager", False, session))
 
-    async def happen(self, tenant: str, subject: str, kind: str = "order.created", location: str = "") -> None:
+    async def happen(self, tenant: str, subject: str, kind: str = "order.created", location: str = "", data: Any = None) -> None:
         """Commit one event."""
         async with self.database.tenant(tenant) as tx:
-            await tx.execute(_INSERT, tenant, kind, subject, location, {"n": 1})
+            await tx.execute(_INSERT, tenant, kind, subject, location, data or {"n": 1})
 
     @asynccontextmanager
     async def unfinished(self, url: str, tenant: str, subject: str) -> AsyncIterator[None]:
@@ -124,9 +125,24 @@ class Client:
 
 
 @asynccontextmanager
-async def served(app: Live) -> AsyncIterator[str]:
-    """Serve an ASGI app on a free port."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off", ws_per_message_deflate=False)
+async def served(live: Live, *, most: int | None = None) -> AsyncIterator[str]:
+    """Serve a stream on a free port, behind the door that a replica has."""
+    async with served_door(live, most=most) as (url, _):
+        yield url
+
+
+@asynccontextmanager
+async def served_door(live: Live, *, most: int | None = None) -> AsyncIterator[tuple[str, uvicorn.Server]]:
+    """Serve a stream; yields its URL and the server."""
+
+    async def build() -> tuple[Live, Any]:
+        return live.start(), close
+
+    async def close() -> None:
+        live.close()
+
+    door = Door(build, most)
+    config = uvicorn.Config(door, host="127.0.0.1", port=0, log_config=None, lifespan="off", ws=door.protocol)  # type: ignore[arg-type]
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     try:
@@ -134,10 +150,11 @@ async def served(app: Live) -> AsyncIterator[str]:
             while not server.started:
                 await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"ws://127.0.0.1:{port}/api/v1/stream"
+        yield f"ws://127.0.0.1:{port}/api/v1/stream", server
     finally:
         server.should_exit = True
         await asyncio.wait_for(task, 10)
+        await door.close()
 
 
 async def add_tenant(database: Database) -> str:

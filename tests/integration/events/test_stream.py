@@ -5,16 +5,17 @@ import time
 from typing import Any
 
 import aiohttp
-import msgspec
 import pytest
 
 from hub.database.pool import Database
 from hub.events import stream
 from hub.events.feed import Feeds
+from hub.events.frames import LARGEST_FRAME
 from hub.events.stream import CommandRefused, Live, LiveContext
 from hub.identity.principal import Principal
 from hub.ids import new_id
-from tests.integration.events.live_world import MASTER, World, add_tenant, served
+from tests.integration.events.live_world import MASTER, World, add_tenant, served, served_door
+from tests.integration.events.raw_socket import raw_socket, until
 
 pytestmark = pytest.mark.postgres
 
@@ -129,27 +130,30 @@ async def test_a_resume_starts_with_the_filter_said_at_once(world: World) -> Non
         assert await client.subjects(1) == ["yes"]
 
 
+def paused(server: Any) -> list[bool]:
+    """Which sockets wait for their reader."""
+    return [each._paused for each in server.server_state.connections]
+
+
 async def test_a_client_that_catches_up_slowly_is_not_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is missed is read from the table at the client's own pace, however much happens meanwhile."""
     monkeypatch.setattr("hub.events.feed.PAGE", 5)
     feeds = Feeds(world.database, look_seconds=0.05, limit=5).start()
-    async with feeds.subscribe(world.a, "", lambda _: True) as holder:
-        start = holder.cursor
-        async with feeds.subscribe(world.a, start, lambda _: True) as subscription:
-            for number in range(12):
+    async with served_door(Live(LiveContext(world.database, MASTER, feeds))) as (url, server):
+        there = World(world.database, feeds, url, world.a, world.b)
+        async with there.socket(world.a) as holder:
+            start = (await holder.hello())["cursor"]
+        for number in range(40):
+            await world.happen(world.a, f"s{number}", data={"bulk": "x" * 60_000})
+        async with raw_socket(url, window=4096) as slow:
+            assert await slow.upgrade(f"/api/v1/stream?cursor={start}", there.token(world.a)) == 101
+            await until(lambda: any(paused(server)))
+            for number in range(40, 60):
                 await world.happen(world.a, f"s{number}")
             await asyncio.sleep(0.2)
-            seen = []
-            async for frame in subscription.frames():
-                assert frame is not None
-                seen.append(msgspec.json.decode(frame.text)["event"]["subject"])
-                if len(seen) == 3:
-                    for number in range(12, 40):
-                        await world.happen(world.a, f"s{number}")
-                    await asyncio.sleep(0.2)
-                if len(seen) == 40:
-                    break
-            assert seen == [f"s{number}" for number in range(40)]
+            frames = await slow.frames(61)
+        assert [frame["type"] for frame in frames] == ["hello", *["event"] * 60]
+        assert [frame["event"]["subject"] for frame in frames[1:]] == [f"s{number}" for number in range(60)]
     feeds.close()
 
 
@@ -157,37 +161,26 @@ async def test_a_slow_reader_is_told_that_it_is_behind(world: World, monkeypatch
     """A client that doesn't read gets `behind` instead of the hub's memory, then what happens after; others lose nothing."""
     monkeypatch.setattr("hub.events.feed.PAGE", 5)
     feeds = Feeds(world.database, look_seconds=0.05, limit=20).start()
-    gate = asyncio.Event()
-    live = Live(LiveContext(world.database, MASTER, feeds))
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        async def slowly(message: Any) -> None:
-            if message["type"] == "websocket.send" and b"x-slow" in dict(scope["headers"]) and '"event"' in message["text"]:
-                await gate.wait()
-            await send(message)
-
-        await live(scope, receive, slowly)
-
-    async with served(app) as url:  # type: ignore[arg-type]
+    async with served_door(Live(LiveContext(world.database, MASTER, feeds))) as (url, server):
         there = World(world.database, feeds, url, world.a, world.b)
-        headers = {"Authorization": f"Bearer {there.token(world.a)}", "x-slow": "1"}
-        async with there.socket(world.a) as quick, aiohttp.ClientSession() as session, session.ws_connect(url, headers=headers) as raw:
+        async with there.socket(world.a, max_msg_size=0) as quick, raw_socket(url, window=4096) as slow:
+            assert await slow.upgrade("/api/v1/stream", there.token(world.a)) == 101
             await quick.hello()
-            slow = type(quick)(raw)
-            await slow.hello()
-            await slow.barrier()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.3)
             for number in range(60):
-                await world.happen(world.a, f"s{number}")
+                await world.happen(world.a, f"s{number}", data={"bulk": "x" * 60_000})
             assert await quick.subjects(60) == [f"s{number}" for number in range(60)]
-            gate.set()
-            frames = [await slow.frame()]
+            await until(lambda: any(paused(server)))
+            assert max(each._transport.get_write_buffer_size() for each in server.server_state.connections) < 200_000
+            frames = await slow.frames(2)
             while frames[-1]["type"] == "event":
-                frames.append(await slow.frame())
+                frames += await slow.frames(1)
             assert frames[-1] == {"type": "behind"}
-            assert len(frames) < 30
+            told = [frame["event"]["subject"] for frame in frames[1:-1]]
+            assert told == [f"s{number}" for number in range(len(told))]
+            assert len(told) < 40
             await world.happen(world.a, "after")
-            assert await slow.subjects(1) == ["after"]
+            assert (await slow.frames(1))[0]["event"]["subject"] == "after"
     feeds.close()
 
 
@@ -232,7 +225,7 @@ async def test_too_much_at_once_ends_the_socket(world: World) -> None:
     """A frame over the limit is 1009, a flood of small ones 1008."""
     async with world.socket(world.a) as client:
         await client.hello()
-        await client.socket.send_str("x" * (stream.LARGEST_FRAME + 1))
+        await client.socket.send_str("x" * (LARGEST_FRAME + 1))
         assert await client.closed() == 1009
     async with world.socket(world.a) as client:
         await client.hello()
