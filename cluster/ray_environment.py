@@ -98,6 +98,8 @@ def ray_environment(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_LOG_TO_STDERR": "0",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.front_middlewares",
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+        # Else a datagram a request goes to a port where mostly nobody listens. HAProxy ends the line at #, before Serve's own level.
+        "RAY_SERVE_HAPROXY_LOG_TARGET": "127.0.0.1:514 local0 warning #",
         "RAY_SERVE_HAPROXY_MAXCONN": str(max(256, int(file_limit() / _FILES_PER_CONNECTION) - 100)),
         "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(4, cores // 2))),
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(HARD_STOP_SECONDS),

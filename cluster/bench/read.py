@@ -21,11 +21,13 @@ from hub.settings import Settings
 
 SCRIPT = """
 local requests, n = {}, 0
-for line in io.lines(os.getenv("HUB_BENCH_LOAD")) do
-  local path, token = line:match("^(%S+)\\t(.*)$")
-  local headers = {}
-  if token ~= "" then headers["Authorization"] = "Bearer " .. token end
-  requests[#requests + 1] = wrk.format("GET", path, headers)
+init = function()
+  for line in io.lines(os.getenv("HUB_BENCH_LOAD")) do
+    local path, token = line:match("^(%S+)\\t(.*)$")
+    local headers = {}
+    if token ~= "" then headers["Authorization"] = "Bearer " .. token end
+    requests[#requests + 1] = wrk.format("GET", path, headers)
+  end
 end
 request = function()
   n = n % #requests + 1
