@@ -26,7 +26,7 @@ from hub.consent import Callback
 from hub.contract import InstalledProviders
 from hub.database.migrate import pending
 from hub.database.pool import Database
-from hub.events.door import Door, RefuseUpgrades
+from hub.events.door import Door, RefuseUpgrades, closed_door
 from hub.events.feed import Feeds
 from hub.events.stream import Live, LiveContext
 from hub.ingress import Flusher, Ingress, IngressContext, keep_day_key
@@ -50,7 +50,7 @@ Close = Callable[[], Awaitable[None]]
 API, LIVE = "api", "live"
 STREAM = "/api/v1/stream"
 WAITING_REQUESTS = 2000
-HEALTH_SECONDS = 2.0
+HEALTH_SECONDS = 1.0
 """How often Serve looks at its replicas: that is when it learns of a death (its default is 10)."""
 
 
@@ -175,8 +175,12 @@ async def _build_api() -> tuple[App, Close]:
 def build_live_app() -> App:
     """The `live` app. Serve (2.60) takes no WebSocket options, and makes its server after the app: so the app brings its door."""
     door = Door(_build_live)
-    uvicorn.Config = partial(uvicorn.Config, ws=door.protocol)  # type: ignore[misc, assignment, arg-type]
+    _hang(door)
     return door
+
+
+def _hang(door: Door) -> None:
+    uvicorn.Config = partial(uvicorn.Config, ws=door.protocol)  # type: ignore[misc, assignment, arg-type]
 
 
 async def _build_live() -> tuple[Live, Close]:
@@ -201,7 +205,12 @@ async def _build_live() -> tuple[Live, Close]:
 
 
 def front_middlewares() -> list[Middleware]:
-    """What stands before Serve's request path, in each of its processes that speaks HTTP."""
+    """What stands before Serve's request path, in each of its processes that speaks HTTP; called before the process has its server.
+
+    Where no door was hung a closed one is: a crowd that comes back while a replica starts must not take the cores it starts on.
+    """
+    if not isinstance(uvicorn.Config, partial):
+        _hang(closed_door())
     return [Middleware(RefuseUpgrades)]
 
 

@@ -288,6 +288,7 @@ def _idle(hub: Hub, say: Say) -> dict[str, Any]:
 def _kill(crowd: Crowd, hub: Hub, happenings: Happenings, sockets: int, kill: Kill, say: Say) -> dict[str, Any]:
     """Cut every client and wait until all are back and have heard everything."""
     before = crowd.ask("status")
+    crowd.ask("mark")
     with happenings.going_on(5):
         time.sleep(1.0)
         began = time.monotonic()
@@ -310,6 +311,7 @@ def _kill(crowd: Crowd, hub: Hub, happenings: Happenings, sockets: int, kill: Ki
         "cut": cut["cuts"] - before["cuts"],
         "open": found["open"],
         "cut_after_seconds": round(cut_after, 1),
+        "first_back_after_seconds": round(found["first_hello"] - began - since, 1),
         "resumed_after_seconds": round(found["last_hello"] - began - since, 1),
         "jitter_seconds": JITTER_SECONDS,
         "events_meanwhile": happenings.last - before["heard_by_all"],

@@ -138,8 +138,9 @@ class Caller(asyncio.BufferedProtocol):
 class Crowd:
     """All callers, and what they have counted.
 
-    `{"do":"open","count":n,"rate":r}` lets n more in; `{"do":"status"}` tells how they are; `{"do":"arrivals","number":k}` tells
-    when an event arrived: seconds of the monotonic clock, which all processes of a machine share.
+    `{"do":"open","count":n,"rate":r}` lets n more in; `{"do":"status"}` tells how they are; `{"do":"mark"}` counts
+    refusals and hellos anew; `{"do":"arrivals","number":k}` tells when an event arrived: seconds of the monotonic clock, which
+    all processes of a machine share.
     """
 
     def __init__(self, host: str, port: int, tokens: list[bytes]) -> None:
@@ -149,6 +150,7 @@ class Crowd:
         self.open: set[Caller] = set()
         self.missed = self.repeated = self.behind = self.cuts = 0
         self.first_hello = self.last_hello = 0.0
+        """Since the last mark."""
         self.refused: dict[str, int] = {}
         self._arrivals: dict[int, list[float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -157,6 +159,7 @@ class Crowd:
         """A caller is in."""
         self.open.add(caller)
         self.last_hello = time.monotonic()
+        self.first_hello = self.first_hello or self.last_hello
 
     def cut(self, caller: Caller) -> None:
         """A caller that was in is out; it comes back."""
@@ -195,7 +198,8 @@ class Crowd:
         times = os.times()
         return {
             "callers": len(self.callers), "open": len(self.open), "missed": self.missed, "repeated": self.repeated,
-            "behind": self.behind, "cuts": self.cuts, "refused": self.refused, "last_hello": self.last_hello,
+            "behind": self.behind, "cuts": self.cuts, "refused": self.refused,
+            "first_hello": self.first_hello, "last_hello": self.last_hello,
             "heard_by_all": min((caller.heard for caller in self.callers), default=0), "cpu": times.user + times.system,
         }  # fmt: skip
 
@@ -217,6 +221,8 @@ async def _main(host: str, port: int, tokens_file: str) -> None:
             entering.append(asyncio.create_task(crowd.enter(asked["count"], asked["rate"])))
         elif asked["do"] == "status":
             answer = crowd.status()
+        elif asked["do"] == "mark":
+            crowd.first_hello, crowd.refused = 0.0, {}
         elif asked["do"] == "arrivals":
             answer = crowd.arrivals(asked["number"])
         print(json.dumps(answer), flush=True)
