@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import ray
+import ray.util.metrics
 import redis.asyncio
 import uvicorn
 from ray import serve
@@ -32,6 +33,7 @@ from hub.events.stream import Live, LiveContext
 from hub.ingress import Flusher, Ingress, IngressContext, keep_day_key
 from hub.ingress.handler import PREFIX
 from hub.ingress.replies import Receive, Scope, Send
+from hub.observe.metrics import REGISTRY
 from hub.observe.operations import (
     Operations,
     OperationsContext,
@@ -50,6 +52,7 @@ Close = Callable[[], Awaitable[None]]
 API, LIVE = "api", "live"
 STREAM = "/api/v1/stream"
 WAITING_REQUESTS = 2000
+EXPORT_SECONDS = 5.0
 HEALTH_SECONDS = 1.0
 """How often Serve looks at its replicas: that is when it learns of a death (its default is 10)."""
 
@@ -193,8 +196,10 @@ async def _build_live() -> tuple[Live, Close]:
     bodies = BodyVault(master, keep_day_key(database))
     command = order_commands(database, master, bodies, RayOwners(), InstalledProviders())
     live = Live(LiveContext(database, master, feeds, command)).start()
+    exporting = asyncio.create_task(_export("hub_live"), name="live metrics")
 
     async def close() -> None:
+        exporting.cancel()
         live.close()
         feeds.close()
         await database.close()
@@ -202,6 +207,20 @@ async def _build_live() -> tuple[Live, Close]:
             await hints.aclose()
 
     return live, close
+
+
+async def _export(prefix: str) -> None:
+    """Give counters of this process to Ray's metrics: nobody can ask a replica behind HAProxy for its own."""
+    gauges: dict[str, Any] = {}
+    while True:
+        for family in REGISTRY.collect():
+            if family.name.startswith(prefix):
+                for sample in family.samples:
+                    if not sample.name.endswith("_created"):
+                        if sample.name not in gauges:
+                            gauges[sample.name] = ray.util.metrics.Gauge(sample.name, family.documentation)
+                        gauges[sample.name].set(sample.value)
+        await asyncio.sleep(EXPORT_SECONDS)
 
 
 def front_middlewares() -> list[Middleware]:

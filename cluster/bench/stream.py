@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +33,7 @@ from hub.ids import new_id
 from hub.settings import Settings
 from hub.tenancy import create_tenant, create_user
 
-Kill = Literal["", "replica", "haproxy", "reload"]
+Kill = Literal["", "replica", "haproxy", "reload", "drain"]
 HARD_STOP_SECONDS = 10
 """How long an old HAProxy keeps its sockets after a reload, in the runs that wait for it."""
 IDLE_SECONDS = 20.0
@@ -172,6 +173,27 @@ class Hub:
         """HAProxy's processes, old ones too."""
         return [process for process in self.kin() if process.name() == "haproxy"]
 
+    def drain(self) -> None:
+        """Take the live app away as a shutdown does, and bring it back."""
+        from ray import serve
+
+        from serve_app import LIVE, deploy
+
+        serve.delete(LIVE)
+        deploy(self._running.settings)
+
+    def metrics(self) -> dict[str, float]:
+        """What the live replicas tell Ray's metrics."""
+        port = RunFile(self._home).read().children["ray"].ports["metrics-export-port"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        found: dict[str, float] = {}
+        for line in lines:
+            name = line.partition("{")[0].removeprefix("ray_")
+            if name.startswith("hub_live"):
+                found[name] = found.get(name, 0.0) + float(line.rpartition(" ")[2])
+        return found
+
     def fallback_sockets(self) -> int:
         """Connections that Serve's own proxy holds from HAProxy."""
         port = RunFile(self._home).read().ports["serve-fallback"]
@@ -215,6 +237,7 @@ def bench_stream(settings: Settings, say: Say, *, sockets: int, events: int, kil
             return {**result, "void": "not all sockets got in"}
         result |= _fan_out(crowd, hub, happenings, sockets, events, say)
         result |= _idle(hub, say)
+        result["metrics"] = hub.metrics()
         if kill:
             result["kill"] = _kill(crowd, hub, happenings, sockets, kill, say)
         result |= _extrapolate(result)
@@ -297,8 +320,10 @@ def _kill(crowd: Crowd, hub: Hub, happenings: Happenings, sockets: int, kill: Ki
         elif kill == "haproxy":
             for process in hub.haproxies():
                 process.send_signal(signal.SIGKILL)
-        else:
+        elif kill == "reload":
             _reload()
+        else:
+            hub.drain()
         cut = crowd.until(PATIENCE_SECONDS, cuts=before["cuts"] + sockets)
         cut_after = time.monotonic() - began
         found = crowd.until(PATIENCE_SECONDS, open=sockets)
@@ -320,6 +345,7 @@ def _kill(crowd: Crowd, hub: Hub, happenings: Happenings, sockets: int, kill: Ki
         "repeated": found["repeated"] - before["repeated"],
         "behind": found["behind"] - before["behind"],
         "refused": found["refused"],
+        "closed_with": found["codes"],
         "left_on_fallback": hub.fallback_sockets(),
     }
 

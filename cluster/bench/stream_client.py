@@ -112,8 +112,10 @@ class Caller(asyncio.BufferedProtocol):
         if head == 0x89:
             self._transport.write(_PONG)  # type: ignore[union-attr]
             return
-        if head != 0x81:
-            return  # a close; the end follows
+        if head != 0x81:  # a close; the end follows
+            code = str(int.from_bytes(payload[:2], "big"))
+            crowd.codes[code] = crowd.codes.get(code, 0) + 1
+            return
         found = payload.find(_TOKEN_FREE)
         at = payload.find(_CURSOR) + len(_CURSOR)
         if found < 0:
@@ -152,6 +154,8 @@ class Crowd:
         self.first_hello = self.last_hello = 0.0
         """Since the last mark."""
         self.refused: dict[str, int] = {}
+        self.codes: dict[str, int] = {}
+        """How sockets were refused and closed."""
         self._arrivals: dict[int, list[float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -198,7 +202,7 @@ class Crowd:
         times = os.times()
         return {
             "callers": len(self.callers), "open": len(self.open), "missed": self.missed, "repeated": self.repeated,
-            "behind": self.behind, "cuts": self.cuts, "refused": self.refused,
+            "behind": self.behind, "cuts": self.cuts, "refused": self.refused, "codes": self.codes,
             "first_hello": self.first_hello, "last_hello": self.last_hello,
             "heard_by_all": min((caller.heard for caller in self.callers), default=0), "cpu": times.user + times.system,
         }  # fmt: skip
@@ -222,7 +226,7 @@ async def _main(host: str, port: int, tokens_file: str) -> None:
         elif asked["do"] == "status":
             answer = crowd.status()
         elif asked["do"] == "mark":
-            crowd.first_hello, crowd.refused = 0.0, {}
+            crowd.first_hello, crowd.refused, crowd.codes = 0.0, {}, {}
         elif asked["do"] == "arrivals":
             answer = crowd.arrivals(asked["number"])
         print(json.dumps(answer), flush=True)
