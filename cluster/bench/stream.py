@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import os
 import secrets
 import signal
@@ -13,6 +14,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -330,14 +332,16 @@ def _kill(crowd: Crowd, hub: Hub, happenings: Happenings, sockets: int, kill: Ki
         time.sleep(3.0)
     found = crowd.until(30, open=sockets, heard_by_all=happenings.last)
     say(f"all back after {found['last_hello'] - began:.1f} s")
-    since = cut_after if kill == "reload" else 0.0
+    since = began + (cut_after if kill == "reload" else 0.0)
+    hellos = [at - since for at in crowd.ask("hellos")["at"]]
     return {
         "what": kill,
         "cut": cut["cuts"] - before["cuts"],
         "open": found["open"],
         "cut_after_seconds": round(cut_after, 1),
-        "first_back_after_seconds": round(found["first_hello"] - began - since, 1),
-        "resumed_after_seconds": round(found["last_hello"] - began - since, 1),
+        "first_back_after_seconds": round(min(hellos, default=math.nan), 1),
+        "resumed_after_seconds": round(max(hellos, default=math.nan), 1),
+        "back_in_second": dict(sorted(Counter(int(at) for at in hellos).items())),
         "jitter_seconds": JITTER_SECONDS,
         "events_meanwhile": happenings.last - before["heard_by_all"],
         "heard_by_all": found["heard_by_all"] == happenings.last,

@@ -140,9 +140,9 @@ class Caller(asyncio.BufferedProtocol):
 class Crowd:
     """All callers, and what they have counted.
 
-    `{"do":"open","count":n,"rate":r}` lets n more in; `{"do":"status"}` tells how they are; `{"do":"mark"}` counts
-    refusals and hellos anew; `{"do":"arrivals","number":k}` tells when an event arrived: seconds of the monotonic clock, which
-    all processes of a machine share.
+    `{"do":"open","count":n,"rate":r}` lets n more in; `{"do":"status"}` tells how they are; `{"do":"mark"}` counts refusals and
+    hellos anew; `{"do":"hellos"}` tells when callers got in; `{"do":"arrivals","number":k}` tells when an event arrived. Times are
+    seconds of the monotonic clock, which all processes of a machine share.
     """
 
     def __init__(self, host: str, port: int, tokens: list[bytes]) -> None:
@@ -151,8 +151,9 @@ class Crowd:
         self.callers: list[Caller] = []
         self.open: set[Caller] = set()
         self.missed = self.repeated = self.behind = self.cuts = 0
-        self.first_hello = self.last_hello = 0.0
-        """Since the last mark."""
+        self.last_hello = 0.0
+        self.hellos: list[float] = []
+        """When callers got in, since the last mark."""
         self.refused: dict[str, int] = {}
         self.codes: dict[str, int] = {}
         """How sockets were refused and closed."""
@@ -163,7 +164,7 @@ class Crowd:
         """A caller is in."""
         self.open.add(caller)
         self.last_hello = time.monotonic()
-        self.first_hello = self.first_hello or self.last_hello
+        self.hellos.append(self.last_hello)
 
     def cut(self, caller: Caller) -> None:
         """A caller that was in is out; it comes back."""
@@ -203,7 +204,7 @@ class Crowd:
         return {
             "callers": len(self.callers), "open": len(self.open), "missed": self.missed, "repeated": self.repeated,
             "behind": self.behind, "cuts": self.cuts, "refused": self.refused, "codes": self.codes,
-            "first_hello": self.first_hello, "last_hello": self.last_hello,
+            "last_hello": self.last_hello,
             "heard_by_all": min((caller.heard for caller in self.callers), default=0), "cpu": times.user + times.system,
         }  # fmt: skip
 
@@ -226,7 +227,9 @@ async def _main(host: str, port: int, tokens_file: str) -> None:
         elif asked["do"] == "status":
             answer = crowd.status()
         elif asked["do"] == "mark":
-            crowd.first_hello, crowd.refused, crowd.codes = 0.0, {}, {}
+            crowd.hellos, crowd.refused, crowd.codes = [], {}, {}
+        elif asked["do"] == "hellos":
+            answer = {"at": crowd.hellos}
         elif asked["do"] == "arrivals":
             answer = crowd.arrivals(asked["number"])
         print(json.dumps(answer), flush=True)

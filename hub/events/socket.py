@@ -144,17 +144,17 @@ class Socket(asyncio.Protocol):
             self._turn_away(answer)
             return
         self._inbound = Inbound()
-        self._transport.write(answer)
         cursor = parse_qs(path.partition("?")[2]).get("cursor", [""])[0]
         self._busy = True
-        self._task = asyncio.get_running_loop().create_task(self._enter(token, cursor))
+        self._task = asyncio.get_running_loop().create_task(self._enter(answer, token, cursor))
 
     def _turn_away(self, answer: bytes) -> None:
         self._deaf = self._ended = True
         self._transport.write(answer)
         self._transport.close()
 
-    async def _enter(self, token: str, cursor: str) -> None:
+    async def _enter(self, answer: bytes, token: str, cursor: str) -> None:
+        self._transport.write(answer)  # here, so that it mostly leaves together with the hello
         try:
             live = self._live = await self._door.live()
             principal = await authenticate(live.context, f"Bearer {token}" if token else None)
