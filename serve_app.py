@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import ray
+import ray.util.metrics
 import redis.asyncio
 import uvicorn
 from ray import serve
@@ -27,14 +28,14 @@ from hub.consent import Callback
 from hub.contract import InstalledProviders
 from hub.database.migrate import pending
 from hub.database.pool import Database
-from hub.events.door import Door as StreamDoor
-from hub.events.door import RefuseUpgrades
+from hub.events.door import RefuseUpgrades, StreamDoor, closed_door
 from hub.events.feed import Feeds
 from hub.events.stream import Live, LiveContext
 from hub.front import Door, FrontDoor, Lane, OrderReader, OrderReads, open_front
 from hub.ingress import Flusher, Ingress, IngressContext, keep_day_key
 from hub.ingress.handler import PREFIX
 from hub.ingress.replies import App, Receive, Scope, Send
+from hub.observe.metrics import REGISTRY
 from hub.observe.operations import (
     Operations,
     OperationsContext,
@@ -54,9 +55,10 @@ STREAM = "/api/v1/stream"
 WAITING_REQUESTS = 2000
 WEBHOOKS_INSIDE, READS_INSIDE = 3000, 1000
 """How many calls at once are answered before Serve's request path; what comes beyond is told to come again."""
-ENDING_SECONDS = 45.0
-"""How long an api replica that ends may take: Serve keeps it reachable for 30 s, then its last answers go out."""
-HEALTH_SECONDS = 2.0
+ENDING_SECONDS = 20.0
+"""How long an api replica that ends may take: Serve keeps it reachable for a few seconds, then its last answers go out."""
+EXPORT_SECONDS = 5.0
+HEALTH_SECONDS = 1.0
 """How often Serve looks at its replicas: that is when it learns of a death (its default is 10)."""
 
 
@@ -193,19 +195,15 @@ def _collect_rarely() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def front_middlewares() -> list[Middleware]:
-    """What every HTTP server of Serve's puts before its own request path; the last one is asked first.
-
-    Each sees every call, also in processes that serve something else (the other app, the fallback proxy), and must pass on what is not its.
-    """
-    return [Middleware(FrontDoor), Middleware(RefuseUpgrades)]
-
-
 def build_live_app() -> App:
     """The `live` app. Serve (2.60) takes no WebSocket options, and makes its server after the app: so the app brings its door."""
     door = StreamDoor(_build_live)
-    uvicorn.Config = partial(uvicorn.Config, ws=door.protocol)  # type: ignore[misc, assignment, arg-type]
+    _hang(door)
     return door
+
+
+def _hang(door: StreamDoor) -> None:
+    uvicorn.Config = partial(uvicorn.Config, ws=door.protocol)  # type: ignore[misc, assignment, arg-type]
 
 
 async def _build_live() -> tuple[Live, Close]:
@@ -218,8 +216,10 @@ async def _build_live() -> tuple[Live, Close]:
     bodies = BodyVault(master, keep_day_key(database))
     command = order_commands(database, master, bodies, RayOwners(), InstalledProviders())
     live = Live(LiveContext(database, master, feeds, command)).start()
+    exporting = asyncio.create_task(_export("hub_live"), name="live metrics")
 
     async def close() -> None:
+        exporting.cancel()
         live.close()
         feeds.close()
         await database.close()
@@ -227,6 +227,31 @@ async def _build_live() -> tuple[Live, Close]:
             await hints.aclose()
 
     return live, close
+
+
+async def _export(prefix: str) -> None:
+    """Give counters of this process to Ray's metrics: nobody can ask a replica behind HAProxy for its own."""
+    gauges: dict[str, Any] = {}
+    while True:
+        for family in REGISTRY.collect():
+            if family.name.startswith(prefix):
+                for sample in family.samples:
+                    if not sample.name.endswith("_created"):
+                        if sample.name not in gauges:
+                            gauges[sample.name] = ray.util.metrics.Gauge(sample.name, family.documentation)
+                        gauges[sample.name].set(sample.value)
+        await asyncio.sleep(EXPORT_SECONDS)
+
+
+def front_middlewares() -> list[Middleware]:
+    """What stands before Serve's request path, in each of its processes that speaks HTTP; called before the process has its server.
+
+    Each sees every call, also in processes that serve something else (the other app, the fallback proxy), and passes on what is not its.
+    Where no door was hung a closed one is: a crowd that comes back while a replica starts must not take the cores it starts on.
+    """
+    if not isinstance(uvicorn.Config, partial):
+        _hang(closed_door())
+    return [Middleware(FrontDoor), Middleware(RefuseUpgrades)]
 
 
 def deploy(settings: Settings) -> None:

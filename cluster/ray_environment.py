@@ -97,6 +97,9 @@ def ray_environment(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_LOG_TO_STDERR": "0",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.front_middlewares",
+        # Less than the apps' graceful_shutdown_timeout_s, or nothing of that is left to close connections in: the default is 30.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "4",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # a dead HAProxy is started again after three misses: the default is 10
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         # Else a datagram a request goes to a port where mostly nobody listens. HAProxy ends the line at #, before Serve's own level.
         "RAY_SERVE_HAPROXY_LOG_TARGET": "127.0.0.1:514 local0 warning #",

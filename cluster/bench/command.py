@@ -125,16 +125,18 @@ def stream(
     as_json: Json = False,
     sockets: int = 7500,
     events: Annotated[int, typer.Option(help="Events whose way to all sockets is timed.")] = 20,
-    kill: Annotated[str, typer.Option(help="Cut all sockets by the death of `replica` or `haproxy`, or by a `reload` of HAProxy.")] = "",
+    kill: Annotated[
+        str, typer.Option(help="Cut all sockets: by the death of `replica` or `haproxy`, a `reload` of HAProxy, or a `drain`.")
+    ] = "",
 ) -> None:
     """WebSockets held: what each costs, how soon an event is at all of them, and how their clients come back."""
-    from typing import cast
+    from typing import cast, get_args
 
     from cluster.bench.stream import Kill, bench_stream
     from hub.settings import Settings
 
-    if kill not in ("", "replica", "haproxy", "reload"):
-        raise typer.BadParameter("replica, haproxy or reload", param_hint="--kill")
+    if kill not in get_args(Kill):
+        raise typer.BadParameter("replica, haproxy, reload or drain", param_hint="--kill")
     found = bench_stream(Settings.load(), _say, sockets=sockets, events=events, kill=cast("Kill", kill))
     _show(found, as_json, "stream")
     told = found.get("kill", {"missed": 0, "repeated": 0})

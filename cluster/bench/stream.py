@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import os
 import secrets
 import signal
@@ -12,6 +13,8 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +35,7 @@ from hub.ids import new_id
 from hub.settings import Settings
 from hub.tenancy import create_tenant, create_user
 
-Kill = Literal["", "replica", "haproxy", "reload"]
+Kill = Literal["", "replica", "haproxy", "reload", "drain"]
 HARD_STOP_SECONDS = 10
 """How long an old HAProxy keeps its sockets after a reload, in the runs that wait for it."""
 IDLE_SECONDS = 20.0
@@ -172,6 +175,27 @@ class Hub:
         """HAProxy's processes, old ones too."""
         return [process for process in self.kin() if process.name() == "haproxy"]
 
+    def drain(self) -> None:
+        """Take the live app away as a shutdown does, and bring it back."""
+        from ray import serve
+
+        from serve_app import LIVE, deploy
+
+        serve.delete(LIVE)
+        deploy(self._running.settings)
+
+    def metrics(self) -> dict[str, float]:
+        """What the live replicas tell Ray's metrics."""
+        port = RunFile(self._home).read().children["ray"].ports["metrics-export-port"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        found: dict[str, float] = {}
+        for line in lines:
+            name = line.partition("{")[0].removeprefix("ray_")
+            if name.startswith("hub_live"):
+                found[name] = found.get(name, 0.0) + float(line.rpartition(" ")[2])
+        return found
+
     def fallback_sockets(self) -> int:
         """Connections that Serve's own proxy holds from HAProxy."""
         port = RunFile(self._home).read().ports["serve-fallback"]
@@ -215,6 +239,7 @@ def bench_stream(settings: Settings, say: Say, *, sockets: int, events: int, kil
             return {**result, "void": "not all sockets got in"}
         result |= _fan_out(crowd, hub, happenings, sockets, events, say)
         result |= _idle(hub, say)
+        result["metrics"] = hub.metrics()
         if kill:
             result["kill"] = _kill(crowd, hub, happenings, sockets, kill, say)
         result |= _extrapolate(result)
@@ -288,6 +313,7 @@ def _idle(hub: Hub, say: Say) -> dict[str, Any]:
 def _kill(crowd: Crowd, hub: Hub, happenings: Happenings, sockets: int, kill: Kill, say: Say) -> dict[str, Any]:
     """Cut every client and wait until all are back and have heard everything."""
     before = crowd.ask("status")
+    crowd.ask("mark")
     with happenings.going_on(5):
         time.sleep(1.0)
         began = time.monotonic()
@@ -296,21 +322,26 @@ def _kill(crowd: Crowd, hub: Hub, happenings: Happenings, sockets: int, kill: Ki
         elif kill == "haproxy":
             for process in hub.haproxies():
                 process.send_signal(signal.SIGKILL)
-        else:
+        elif kill == "reload":
             _reload()
+        else:
+            hub.drain()
         cut = crowd.until(PATIENCE_SECONDS, cuts=before["cuts"] + sockets)
         cut_after = time.monotonic() - began
         found = crowd.until(PATIENCE_SECONDS, open=sockets)
         time.sleep(3.0)
     found = crowd.until(30, open=sockets, heard_by_all=happenings.last)
     say(f"all back after {found['last_hello'] - began:.1f} s")
-    since = cut_after if kill == "reload" else 0.0
+    since = began + (cut_after if kill == "reload" else 0.0)
+    hellos = [at - since for at in crowd.ask("hellos")["at"]]
     return {
         "what": kill,
         "cut": cut["cuts"] - before["cuts"],
         "open": found["open"],
         "cut_after_seconds": round(cut_after, 1),
-        "resumed_after_seconds": round(found["last_hello"] - began - since, 1),
+        "first_back_after_seconds": round(min(hellos, default=math.nan), 1),
+        "resumed_after_seconds": round(max(hellos, default=math.nan), 1),
+        "back_in_second": dict(sorted(Counter(int(at) for at in hellos).items())),
         "jitter_seconds": JITTER_SECONDS,
         "events_meanwhile": happenings.last - before["heard_by_all"],
         "heard_by_all": found["heard_by_all"] == happenings.last,
@@ -318,6 +349,7 @@ def _kill(crowd: Crowd, hub: Hub, happenings: Happenings, sockets: int, kill: Ki
         "repeated": found["repeated"] - before["repeated"],
         "behind": found["behind"] - before["behind"],
         "refused": found["refused"],
+        "closed_with": found["codes"],
         "left_on_fallback": hub.fallback_sockets(),
     }
 

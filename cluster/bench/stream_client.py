@@ -112,8 +112,10 @@ class Caller(asyncio.BufferedProtocol):
         if head == 0x89:
             self._transport.write(_PONG)  # type: ignore[union-attr]
             return
-        if head != 0x81:
-            return  # a close; the end follows
+        if head != 0x81:  # a close; the end follows
+            code = str(int.from_bytes(payload[:2], "big"))
+            crowd.codes[code] = crowd.codes.get(code, 0) + 1
+            return
         found = payload.find(_TOKEN_FREE)
         at = payload.find(_CURSOR) + len(_CURSOR)
         if found < 0:
@@ -138,8 +140,9 @@ class Caller(asyncio.BufferedProtocol):
 class Crowd:
     """All callers, and what they have counted.
 
-    `{"do":"open","count":n,"rate":r}` lets n more in; `{"do":"status"}` tells how they are; `{"do":"arrivals","number":k}` tells
-    when an event arrived: seconds of the monotonic clock, which all processes of a machine share.
+    `{"do":"open","count":n,"rate":r}` lets n more in; `{"do":"status"}` tells how they are; `{"do":"mark"}` counts refusals and
+    hellos anew; `{"do":"hellos"}` tells when callers got in; `{"do":"arrivals","number":k}` tells when an event arrived. Times are
+    seconds of the monotonic clock, which all processes of a machine share.
     """
 
     def __init__(self, host: str, port: int, tokens: list[bytes]) -> None:
@@ -148,8 +151,12 @@ class Crowd:
         self.callers: list[Caller] = []
         self.open: set[Caller] = set()
         self.missed = self.repeated = self.behind = self.cuts = 0
-        self.first_hello = self.last_hello = 0.0
+        self.last_hello = 0.0
+        self.hellos: list[float] = []
+        """When callers got in, since the last mark."""
         self.refused: dict[str, int] = {}
+        self.codes: dict[str, int] = {}
+        """How sockets were refused and closed."""
         self._arrivals: dict[int, list[float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -157,6 +164,7 @@ class Crowd:
         """A caller is in."""
         self.open.add(caller)
         self.last_hello = time.monotonic()
+        self.hellos.append(self.last_hello)
 
     def cut(self, caller: Caller) -> None:
         """A caller that was in is out; it comes back."""
@@ -195,7 +203,8 @@ class Crowd:
         times = os.times()
         return {
             "callers": len(self.callers), "open": len(self.open), "missed": self.missed, "repeated": self.repeated,
-            "behind": self.behind, "cuts": self.cuts, "refused": self.refused, "last_hello": self.last_hello,
+            "behind": self.behind, "cuts": self.cuts, "refused": self.refused, "codes": self.codes,
+            "last_hello": self.last_hello,
             "heard_by_all": min((caller.heard for caller in self.callers), default=0), "cpu": times.user + times.system,
         }  # fmt: skip
 
@@ -217,6 +226,10 @@ async def _main(host: str, port: int, tokens_file: str) -> None:
             entering.append(asyncio.create_task(crowd.enter(asked["count"], asked["rate"])))
         elif asked["do"] == "status":
             answer = crowd.status()
+        elif asked["do"] == "mark":
+            crowd.hellos, crowd.refused, crowd.codes = [], {}, {}
+        elif asked["do"] == "hellos":
+            answer = {"at": crowd.hellos}
         elif asked["do"] == "arrivals":
             answer = crowd.arrivals(asked["number"])
         print(json.dumps(answer), flush=True)

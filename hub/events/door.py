@@ -1,11 +1,12 @@
 """The stream's door: it gives uvicorn's server the protocol for upgraded connections, and knows when the house is full or closing.
 
-Elsewhere (`RefuseUpgrades`) upgrades are turned away: a process without this door would serve them at ten times the cost, if at all.
+Elsewhere upgrades are turned away (`closed_door`, and `RefuseUpgrades` behind it): a process without a stream would carry them to
+one that has, at ten times the cost, for as long as they live.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from hub.events.socket import Socket
 from hub.events.stream import RETRY_SECONDS, Live, most_sockets
@@ -15,7 +16,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Build = Callable[[], Awaitable[tuple[Live, Callable[[], Awaitable[None]]]]]
 
 
-class Door:
+class StreamDoor:
     """Where sockets come in: `uvicorn.Config(app, ws=door.protocol)`. What they work with is built by the first of them."""
 
     def __init__(self, build: Build, most: int | None = None) -> None:
@@ -77,6 +78,17 @@ class Door:
             await send({"type": f"{message['type']}.complete"})
             if ends:
                 return
+
+
+def closed_door() -> StreamDoor:
+    """A door for processes without a stream: it answers an upgrade before any app sees it, with 503 and when to come again."""
+
+    async def nothing() -> NoReturn:
+        raise RuntimeError("there is no stream in this process")
+
+    door = StreamDoor(nothing)
+    door.closing = True
+    return door
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send) -> None:

@@ -26,7 +26,7 @@ from hub.identity.principal import Denied, Principal
 from hub.observe import metrics
 
 if TYPE_CHECKING:
-    from hub.events.door import Door
+    from hub.events.door import StreamDoor
 
 log = structlog.get_logger("hub.live")
 
@@ -49,7 +49,7 @@ class Socket(asyncio.Protocol):
         "_live", "_paused", "_pending", "_strikes", "_task", "_transport", "_wanted", "_writable", "principal", "proof",
     )  # fmt: skip
 
-    def __init__(self, door: "Door", connections: set[Any]) -> None:
+    def __init__(self, door: "StreamDoor", connections: set[Any]) -> None:
         self._door, self._connections = door, connections
         self._live: Live = cast("Live", None)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
@@ -144,17 +144,17 @@ class Socket(asyncio.Protocol):
             self._turn_away(answer)
             return
         self._inbound = Inbound()
-        self._transport.write(answer)
         cursor = parse_qs(path.partition("?")[2]).get("cursor", [""])[0]
         self._busy = True
-        self._task = asyncio.get_running_loop().create_task(self._enter(token, cursor))
+        self._task = asyncio.get_running_loop().create_task(self._enter(answer, token, cursor))
 
     def _turn_away(self, answer: bytes) -> None:
         self._deaf = self._ended = True
         self._transport.write(answer)
         self._transport.close()
 
-    async def _enter(self, token: str, cursor: str) -> None:
+    async def _enter(self, answer: bytes, token: str, cursor: str) -> None:
+        self._transport.write(answer)  # here, so that it mostly leaves together with the hello
         try:
             live = self._live = await self._door.live()
             principal = await authenticate(live.context, f"Bearer {token}" if token else None)

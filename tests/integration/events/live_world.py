@@ -12,7 +12,7 @@ import asyncpg
 import uvicorn
 
 from hub.database.pool import Database
-from hub.events.door import Door
+from hub.events.door import StreamDoor
 from hub.events.feed import Feeds
 from hub.events.stream import Live
 from hub.identity import tokens
@@ -141,7 +141,7 @@ async def served_door(live: Live, *, most: int | None = None) -> AsyncIterator[t
     async def close() -> None:
         live.close()
 
-    door = Door(build, most)
+    door = StreamDoor(build, most)
     config = uvicorn.Config(door, host="127.0.0.1", port=0, log_config=None, lifespan="off", ws=door.protocol)  # type: ignore[arg-type]
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())

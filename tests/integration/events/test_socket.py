@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 
 from hub.events import stream
-from hub.events.door import RefuseUpgrades
+from hub.events.door import RefuseUpgrades, closed_door
 from hub.events.feed import Feeds, TenantFeed
 from hub.events.frames import LARGEST_FRAME
 from hub.events.stream import Live, LiveContext, most_sockets
@@ -261,7 +261,8 @@ async def test_a_crowd_that_comes_back_together_needs_few_queries(world: World, 
     assert reads == 1
 
 
-async def test_upgrades_are_refused_where_no_door_is() -> None:
+@pytest.mark.parametrize("closed", [True, False], ids=["closed-door", "middleware"])
+async def test_upgrades_are_refused_where_no_stream_is(closed: bool) -> None:
     """In a process without the stream, Serve's fallback proxy above all, an upgrade is 503 with a time to come again; HTTP goes on."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -269,7 +270,8 @@ async def test_upgrades_are_refused_where_no_door_is() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"fine"})
 
-    config = uvicorn.Config(RefuseUpgrades(app), host="127.0.0.1", port=0, log_config=None, lifespan="off")
+    doors: dict[str, Any] = {"ws": closed_door().protocol} if closed else {}
+    config = uvicorn.Config(app if closed else RefuseUpgrades(app), host="127.0.0.1", port=0, log_config=None, lifespan="off", **doors)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     await until(lambda: server.started)
