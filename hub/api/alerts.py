@@ -51,7 +51,10 @@ class Alerts(Controller):
     ) -> Page[AlertView]:
         """List alerts, newest first."""
         async with context_of(request).database.tenant(request.user.tenant) as transaction:
-            rows = await _SQL.alerts(transaction, state=wanted, after=after(cursor), limit=limit + 1)
+            if wanted == "open":
+                rows = await _SQL.open_alerts(transaction, after=after(cursor), limit=limit + 1)
+            else:
+                rows = await _SQL.alerts(transaction, cleared=wanted == "cleared", after=after(cursor), limit=limit + 1)
         return page(rows, limit, lambda row: msgspec.convert(dict(row), AlertView), by_id)
 
     @post("/{alert_id:str}/acknowledge", status_code=200, guards=[staff])
