@@ -70,12 +70,14 @@ _NAME = "md5((g / 5)::text)::uuid"
 _FILLS = {
     "facts": f"""
 insert into hub.facts (tenant_id, connection, dedupe_key, message, at)
-select s.tenant, s.platform, 'order/' || {_NAME} || '/' || g % 5, g, clock_timestamp() - {FACT_DAYS} * interval '1 day' * (1 - g / $3::float8)
+select s.tenant, s.platform, 'order/' || {_NAME} || '/' || g % 5, g,
+  clock_timestamp() - {FACT_DAYS} * interval '1 day' * (1 - g / $3::float8)
 from generate_series($1::bigint, $2::bigint) g {_SHOP}""",
     "messages": f"""
 insert into hub.messages (tenant_id, id, connection, kind, subject, dedupe_key, body, correlation, at)
-select s.tenant, g, s.platform, 'order.placed', 'order/' || {_NAME}, 'order/' || {_NAME} || '/' || g % 5, decode(repeat(md5(g::text), 8), 'hex'),
-  'cor_' || lpad(g::text, 26, '0'), clock_timestamp() - {MESSAGE_DAYS} * interval '1 day' * (1 - g / $3::float8)
+select s.tenant, g, s.platform, 'order.placed', 'order/' || {_NAME}, 'order/' || {_NAME} || '/' || g % 5,
+  decode(repeat(md5(g::text), 8), 'hex'), 'cor_' || lpad(g::text, 26, '0'),
+  clock_timestamp() - {MESSAGE_DAYS} * interval '1 day' * (1 - g / $3::float8)
 from generate_series($1::bigint, $2::bigint) g {_SHOP}""",
     "events": f"""
 insert into hub.events (tenant_id, type, subject, location, data, correlation, at)
@@ -90,16 +92,16 @@ from generate_series($1::bigint, $2::bigint, 5) g {_SHOP}""",
 insert into hub.orders (tenant_id, id, link, location, platform, platform_order_id, delivery_connection, pos, pos_connection, pos_order_id,
   state, decision, body, consumer, display_id, totals, placed_at, deadline_at, created_at, updated_at)
 select s.tenant, {_ORDER}, s.link, s.location, 'ubereats', {_NAME}, s.platform, 'square', s.pos, md5('pos' || g),
-  case when g > $3::float8 - 5 * {OPEN_ORDERS} then case when g / 5 % 10 = 0 then 'received' else 'accepted' end else 'completed' end, 'accept',
-  decode(repeat(md5(g::text), 16), 'hex'), 'cns_' || lpad((g / 5)::text, 26, '0'), (g / 5 % 1000)::text,
+  case when g > $3::float8 - 5 * {OPEN_ORDERS} then case when g / 5 % 10 = 0 then 'received' else 'accepted' end else 'completed' end,
+  'accept', decode(repeat(md5(g::text), 16), 'hex'), 'cns_' || lpad((g / 5)::text, 26, '0'), (g / 5 % 1000)::text,
   '{{"total": {{"amount": 1250, "currency": "USD"}}}}', t.at, t.at + interval '5 minutes', t.at, t.at
 from generate_series($1::bigint, $2::bigint, 5) g {_SHOP}
 cross join lateral (select clock_timestamp() - {EVENT_DAYS} * interval '1 day' * (1 - g / $3::float8) as at) t""",
     "attempts": f"""
 insert into hub.attempts (tenant_id, connection, subject, step, generation, order_id, repeat, idempotency_key, request, sealed_with,
   timeout_seconds, epoch, started_at, first_started_at, finished_at, outcome)
-select s.tenant, s.pos, 'order/' || {_ORDER}, 'order', 1, {_ORDER}, 'key', md5(g::text), decode(repeat(md5(g::text), 16), 'hex'), 'day', 10, 1,
-  t.at, t.at, t.at, 'done'
+select s.tenant, s.pos, 'order/' || {_ORDER}, 'order', 1, {_ORDER}, 'key', md5(g::text), decode(repeat(md5(g::text), 16), 'hex'), 'day', 10,
+  1, t.at, t.at, t.at, 'done'
 from generate_series($1::bigint, $2::bigint, 5) g {_SHOP}
 cross join lateral (select clock_timestamp() - {FACT_DAYS} * interval '1 day' * (1 - g / $3::float8) as at) t""",
     "dead_letters": f"""
