@@ -80,19 +80,23 @@ def queries(place: Place) -> dict[str, Query]:
     }
 
 
-async def _time(database: Database, tenant: str, query: Query, repeats: int) -> float:
-    """Median milliseconds; each run is taken back."""
-    taken = []
-    for _ in range(repeats):
-        async with database.pool.acquire() as connection:
-            transaction = connection.transaction()
-            await transaction.start()
-            await connection.execute("select set_config('hub.tenant', $1, true)", tenant)
-            started = time.perf_counter()
-            await query(connection)
-            taken.append(time.perf_counter() - started)
-            await transaction.rollback()
-    return round(statistics.median(taken) * 1000, 3)
+async def _once(connection: Any, tenant: str, query: Query) -> float:
+    """Milliseconds of a run, which is then taken back."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await connection.execute("select set_config('hub.tenant', $1, true)", tenant)
+        started = time.perf_counter()
+        await query(connection)
+        return (time.perf_counter() - started) * 1000
+    finally:
+        await transaction.rollback()
+
+
+async def _pages(connection: Any) -> int:
+    """Pages that this session has touched so far."""
+    await connection.execute("select pg_stat_force_next_flush()")
+    return int(await connection.fetchval("select sum(hits + reads) from pg_stat_get_backend_io(pg_backend_pid())"))
 
 
 async def _place(database: Database, shop: Shop, rows: int) -> Place:
@@ -115,7 +119,19 @@ async def _appending(database: Database, shop: Shop) -> dict[str, float]:
     return {"cpu_us": round(cpu / (APPENDS * 50) * 1e6, 1), "wal_bytes": round(float(written) / (APPENDS * 50))}
 
 
-async def _measure(urls: PostgresUrls, name: str, rows: int, repeats: int, say: Say) -> dict[str, Any]:
+class History(msgspec.Struct):
+    """A filled database and what was measured in it."""
+
+    rows: int
+    owner: Any
+    database: Any
+    place: Place
+    figures: dict[str, Any]
+    ms: dict[str, Any] = {}
+    pages: dict[str, int] = {}
+
+
+async def _open(urls: PostgresUrls, name: str, rows: int, say: Say) -> History:
     def of(url: str) -> str:
         return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
@@ -125,39 +141,66 @@ async def _measure(urls: PostgresUrls, name: str, rows: int, repeats: int, say: 
     await migrate(of(urls.admin_url))
     owner = await asyncpg.connect(of(urls.admin_url))
     database = await Database(of(urls.api_url), most=1).open()
+    shops = await open_shops(owner, SHOPS)
+    say(f"filling {rows:,} rows")
+    started = time.monotonic()
+    await fill(of(urls.admin_url), rows, shops)
+    filled = time.monotonic() - started
+    await put_ready(database, shops[0])
+    appended = await _appending(database, shops[1])
+    await owner.execute("vacuum (analyze) hub.due")
+    size = await owner.fetchval("select pg_database_size(current_database())")
+    figures = {"rows": rows, "fill_seconds": round(filled, 1), "database_mib": round(size / 2**20), "append_a_fact": appended}
+    return History(rows, owner, database, await _place(database, shops[0], rows), figures)
+
+
+async def _ask(history: History, label: str, repeats: int) -> list[float]:
+    """Run one query; its pages are kept, its times returned."""
+    query = queries(history.place).get(label)
+    if query is None:
+        statement, days = _RETAIN[label]
+
+        async def query(t: Any) -> Any:
+            return await t.fetch(statement, days)
+
+    async with history.database.pool.acquire() as connection:
+        await _once(connection, history.place.shop.tenant, query)
+        before = await _pages(connection)
+        taken = [await _once(connection, history.place.shop.tenant, query) for _ in range(repeats)]
+        history.pages[label] = round((await _pages(connection) - before) / repeats)
+    return taken
+
+
+async def _compare(urls: PostgresUrls, rows: Sequence[int], repeats: int, say: Say) -> list[dict[str, Any]]:
+    histories = [await _open(urls, f"history_{number}", size, say) for number, size in enumerate(rows)]
     try:
-        shops = await open_shops(owner, SHOPS)
-        say(f"filling {rows:,} rows")
-        started = time.monotonic()
-        await fill(of(urls.admin_url), rows, shops)
-        filled = time.monotonic() - started
-        await put_ready(database, shops[0])
-        say(f"measuring over {rows:,} rows")
-        place = await _place(database, shops[0], rows)
-        figures = {label: await _time(database, place.shop.tenant, query, repeats) for label, query in queries(place).items()}
-        for label, (statement, days) in _RETAIN.items():
-            figures[label] = await _time(database, place.shop.tenant, lambda t, s=statement, d=days: t.fetch(s, d), 3)  # type: ignore[misc]
-        return {
-            "rows": rows,
-            "fill_seconds": round(filled, 1),
-            "database_mib": round(await owner.fetchval("select pg_database_size(current_database())") / 2**20),
-            "append_a_fact": await _appending(database, shops[1]),
-            "ms": figures,
-            "postgres": {name: await owner.fetchval("select current_setting($1)", name) for name in _SETTINGS},
-        }
+        say("measuring")
+        for label in (*queries(histories[0].place), *_RETAIN):
+            times: list[list[float]] = [[] for _ in histories]
+            for _ in range(3):  # in turn: what else the machine does falls on all alike
+                for history, found in zip(histories, times, strict=True):
+                    found += await _ask(history, label, 1 if label in _RETAIN else max(1, repeats // 3))
+            for history, found in zip(histories, times, strict=True):
+                history.ms[label] = round(statistics.median(found), 3)
+        server = {name: await histories[0].owner.fetchval("select current_setting($1)", name) for name in _SETTINGS}
+        return [{**history.figures, "ms": history.ms, "pages": history.pages, "postgres": server} for history in histories]
     finally:
-        await database.close()
-        await owner.close()
+        for history in histories:
+            await history.database.close()
+            await history.owner.close()
 
 
 def bench_history(say: Say, *, rows: Sequence[int], repeats: int) -> dict[str, Any]:
-    """Fill a database for each size and measure; `ratio` compares the last size with the first: 1 is flat."""
+    """Fill a database for each size, then ask all of them in turn; ratios compare the last size with the first: 1 is flat."""
     with tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
         urls = start_postgres(home)
         try:
-            found = [asyncio.run(_measure(urls, f"history_{number}", size, repeats, say)) for number, size in enumerate(rows)]
+            found = asyncio.run(_compare(urls, rows, repeats, say))
         finally:
             remove_data(home)
-    ratio = {label: round(found[-1]["ms"][label] / max(first, 0.001), 2) for label, first in found[0]["ms"].items()}
+    ratio = {
+        unit: {label: round(found[-1][unit][label] / max(first, 0.001), 2) for label, first in found[0][unit].items()}
+        for unit in ("ms", "pages")
+    }
     return {"machine": machine(), "ready": READY, "repeats": repeats, "sizes": found, "ratio": ratio}
