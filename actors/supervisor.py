@@ -14,7 +14,7 @@ from actors.owners import NAMESPACE, RayOwners
 from actors.process import configure
 from hub.database.pool import Database
 from hub.ids import new_id
-from hub.ownership.schedule import Schedule
+from hub.ownership.schedule import Schedule, keep_of
 from hub.ownership.supervision import Supervisor
 from hub.settings import Settings
 
@@ -151,7 +151,7 @@ class SchedulerActor:
     async def _run(self) -> None:
         url = self._settings.actor_database_url or self._settings.database_url
         database = await Database(url, application="hub scheduler", least=0, most=1).open()
-        schedule = Schedule(database, holder=f"{SCHEDULER}-{new_id('cor')}", body_days=self._settings.body_retention_days)
+        schedule = Schedule(database, holder=f"{SCHEDULER}-{new_id('cor')}", keep=keep_of(self._settings))
         rounds = 0
         while not self._stopping:
             try:

@@ -59,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reconcile_seconds: Seconds = 60
     deadline_margin_seconds: Seconds = 60
     body_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 7
+    fact_retention_days: Annotated[int, Meta(ge=4, le=3650)] = 30
+    event_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     max_body_bytes: Annotated[int, Meta(ge=1024, le=64 << 20)] = 1 << 20
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -142,3 +142,22 @@ def stream(
     told = found.get("kill", {"missed": 0, "repeated": 0})
     if found["void"] or told["missed"] or told["repeated"]:
         raise typer.Exit(1)
+
+
+@bench.command()
+def history(
+    as_json: Json = False,
+    rows: Annotated[str, typer.Option(help="Sizes of the history, in messages; separated by commas.")] = "10000,5000000",
+    repeats: Annotated[int, typer.Option(help="How often each query is asked; the median counts.")] = 30,
+) -> None:
+    """What the hot queries cost as history grows; 5 million rows take a few minutes and 10 GB."""
+    from cluster.bench.history import bench_history
+
+    try:
+        sizes = [int(part.replace("_", "")) for part in rows.split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or min(sizes) < 1000:
+        err.print("[red]--rows wants whole numbers from 1000 on, such as 10000,5000000[/red]")
+        raise typer.Exit(2)
+    _show(bench_history(_say, rows=sizes, repeats=repeats), as_json, "history")

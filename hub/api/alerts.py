@@ -17,7 +17,7 @@ from hub.database.pool import Transaction
 from hub.database.queries import load_queries
 from hub.tenancy import Unknown
 
-_SQL: Any = load_queries(Path(__file__).with_name("alerts.sql"))
+SQL: Any = load_queries(Path(__file__).with_name("alerts.sql"))
 
 
 class AlertView(msgspec.Struct, frozen=True):
@@ -51,7 +51,10 @@ class Alerts(Controller):
     ) -> Page[AlertView]:
         """List alerts, newest first."""
         async with context_of(request).database.tenant(request.user.tenant) as transaction:
-            rows = await _SQL.alerts(transaction, state=wanted, after=after(cursor), limit=limit + 1)
+            if wanted == "open":
+                rows = await SQL.open_alerts(transaction, after=after(cursor), limit=limit + 1)
+            else:
+                rows = await SQL.alerts(transaction, cleared=wanted == "cleared", after=after(cursor), limit=limit + 1)
         return page(rows, limit, lambda row: msgspec.convert(dict(row), AlertView), by_id)
 
     @post("/{alert_id:str}/acknowledge", status_code=200, guards=[staff])
@@ -60,7 +63,7 @@ class Alerts(Controller):
         who = request.user
 
         async def effect(transaction: Transaction) -> Written:
-            row = await _SQL.acknowledge(transaction, id=alert_id)
+            row = await SQL.acknowledge(transaction, id=alert_id)
             if row is None:
                 raise Unknown(f"alert {alert_id}")
             await record(transaction, who.tenant, who.user, "alert.acknowledge", alert_id, correlation=correlation())

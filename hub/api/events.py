@@ -8,9 +8,9 @@ from litestar import Controller, get
 from litestar.params import FromQuery, QueryParameter
 
 from hub.api.pages import Cursor, Limit
-from hub.api.problems import bad_query
+from hub.api.problems import Problem, bad_query
 from hub.api.writes import ApiRequest, context_of
-from hub.events.reader import BadCursor, read_events
+from hub.events.reader import BadCursor, ForgottenCursor, read_events
 
 
 class EventView(msgspec.Struct, frozen=True):
@@ -49,7 +49,10 @@ class Events(Controller):
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Feed:
-        """Read events after a cursor. A page may hold fewer than `limit`: read on until it is empty, then later again."""
+        """Read events after a cursor. A page may hold fewer than `limit`: read on until it is empty, then later again.
+
+        410: events behind the cursor are no longer kept; without a cursor the oldest that are come first.
+        """
         tenant = request.user.tenant
         types = [name for name in (wanted or "").split(",") if name]
         try:
@@ -57,5 +60,7 @@ class Events(Controller):
                 found, behind = await read_events(transaction, tenant, cursor or None, limit, types)
         except BadCursor as error:
             raise bad_query("cursor", str(error)) from error
+        except ForgottenCursor as error:
+            raise Problem(410, str(error), kind="urn:hub:problem:cursor-forgotten") from error
         shown = [event for event in found if location is None or event["location"] == location]
         return Feed([msgspec.convert(event, EventView) for event in shown], behind)

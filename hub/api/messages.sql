@@ -1,5 +1,12 @@
 -- name: messages(connection, after, state, limit)
-select * from (
+-- A backlog is long and a page is short: ids first, then what belongs to each until the page is full.
+with ids as materialized (
+  select d.id, false as dead from hub.due d where d.connection = :connection and d.id > coalesce(:after::bigint, 0)
+  union all
+  select l.id, true from hub.dead_letters l
+  where l.connection = :connection and l.resolved_at is null and l.id > coalesce(:after::bigint, 0)
+)
+select t.* from (select * from ids order by id) i cross join lateral (
   select d.id, d.connection, case
       when d.claimed_epoch is not null then 'running'
       when d.available_at > hub.clock() then 'waiting'
@@ -12,14 +19,14 @@ select * from (
     m.kind, d.subject, d.lane::integer as lane, d.tries, '' as reason, '' as detail, d.at, d.available_at, d.deadline_at,
     coalesce(m.correlation, '') as correlation_id
   from hub.due d join hub.messages m on m.id = d.id and m.at = d.at
-  where d.connection = :connection and (:after::bigint is null or d.id > :after)
+  where not i.dead and d.id = i.id
   union all
   select l.id, l.connection, 'dead', l.kind, l.subject, l.lane::integer, l.tries, l.reason, l.detail, l.message_at, null, null,
     coalesce(m.correlation, '')
   from hub.dead_letters l left join hub.messages m on m.id = l.id and m.at = l.message_at
-  where l.connection = :connection and l.resolved_at is null and (:after::bigint is null or l.id > :after)
+  where i.dead and l.id = i.id
 ) t
-where (:state::text is null or t.state = :state) order by t.id limit :limit;
+where (:state::text is null or t.state = :state) order by i.id limit :limit;
 
 -- name: lock_dead(id)^
 select l.id, l.connection, l.kind, l.subject, l.lane, l.tries, l.reason, l.detail, l.message_at, l.resolution,

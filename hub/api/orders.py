@@ -19,7 +19,7 @@ from hub.api.writes import ApiRequest, Written, context_of, write
 from hub.audit import record
 from hub.database.pool import Transaction
 from hub.database.queries import load_queries
-from hub.model import OrderState
+from hub.model import FINAL, OrderState
 from hub.tenancy import Unknown
 
 SQL: Any = load_queries(Path(__file__).with_name("orders.sql"))
@@ -85,7 +85,8 @@ class Orders(Controller):
             escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             pattern = f"%{escaped}%"
         async with context.database.tenant(request.user.tenant) as transaction:
-            rows = await SQL.orders(
+            query = SQL.orders if wanted is None else SQL.past_orders if wanted in FINAL else SQL.open_orders
+            rows = await query(
                 transaction,
                 state=wanted.value if wanted else None,
                 provider=provider,

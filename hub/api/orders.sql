@@ -1,13 +1,37 @@
 -- name: orders(state, provider, location, since, until, text, at, after, limit)
+-- The bounds are always there, so that a page is found in its index however deep it lies.
 select o.*, c.sealed_key from hub.orders o join hub.consumers c on c.tenant_id = o.tenant_id and c.id = o.consumer
 where (:state::text is null or o.state = :state)
   and (:provider::text is null or o.platform = :provider or o.pos = :provider)
   and (:location::text is null or o.location = :location)
-  and (:since::timestamptz is null or o.placed_at >= :since)
-  and (:until::timestamptz is null or o.placed_at < :until)
+  and o.placed_at >= coalesce(:since::timestamptz, '-infinity') and o.placed_at < coalesce(:until::timestamptz, 'infinity')
   and (:text::text is null or o.display_id ilike :text or o.platform_order_id ilike :text or o.pos_order_id ilike :text
        or o.id ilike :text)
-  and (:at::timestamptz is null or (o.placed_at, o.id) < (:at, :after::text))
+  and (o.placed_at, o.id) < (coalesce(:at::timestamptz, 'infinity'), coalesce(:after::text, ''))
+order by o.placed_at desc, o.id desc limit :limit;
+
+-- name: open_orders(state, provider, location, since, until, text, at, after, limit)
+-- As above among those that are not over, which are few however long the history is.
+select o.*, c.sealed_key from hub.orders o join hub.consumers c on c.tenant_id = o.tenant_id and c.id = o.consumer
+where not o.over and o.state = :state
+  and (:provider::text is null or o.platform = :provider or o.pos = :provider)
+  and (:location::text is null or o.location = :location)
+  and o.placed_at >= coalesce(:since::timestamptz, '-infinity') and o.placed_at < coalesce(:until::timestamptz, 'infinity')
+  and (:text::text is null or o.display_id ilike :text or o.platform_order_id ilike :text or o.pos_order_id ilike :text
+       or o.id ilike :text)
+  and (o.placed_at, o.id) < (coalesce(:at::timestamptz, 'infinity'), coalesce(:after::text, ''))
+order by o.placed_at desc, o.id desc limit :limit;
+
+-- name: past_orders(state, provider, location, since, until, text, at, after, limit)
+-- As above among those that are over, by their state: a rare one is found without the others.
+select o.*, c.sealed_key from hub.orders o join hub.consumers c on c.tenant_id = o.tenant_id and c.id = o.consumer
+where o.over and o.state = :state
+  and (:provider::text is null or o.platform = :provider or o.pos = :provider)
+  and (:location::text is null or o.location = :location)
+  and o.placed_at >= coalesce(:since::timestamptz, '-infinity') and o.placed_at < coalesce(:until::timestamptz, 'infinity')
+  and (:text::text is null or o.display_id ilike :text or o.platform_order_id ilike :text or o.pos_order_id ilike :text
+       or o.id ilike :text)
+  and (o.placed_at, o.id) < (coalesce(:at::timestamptz, 'infinity'), coalesce(:after::text, ''))
 order by o.placed_at desc, o.id desc limit :limit;
 
 -- name: order(id)^

@@ -18,7 +18,7 @@ from websockets.frames import Opcode
 from hub.events.batch import EVERYTHING, Batch, Place
 from hub.events.feed import TenantFeed
 from hub.events.frames import PING, SWITCHING, Inbound, Refused, close_frame, closing, pong_frame, shake_hands, text_frame
-from hub.events.reader import BadCursor, decode_cursor, encode_cursor
+from hub.events.reader import BadCursor, ForgottenCursor, decode_cursor, encode_cursor
 from hub.events.stream import BURST, FIRST_WORD_SECONDS, PER_SECOND, RETRY_SECONDS, Live, Said, filter_of
 from hub.identity import tokens
 from hub.identity.authenticate import authenticate
@@ -119,9 +119,7 @@ class Socket(asyncio.Protocol):
             if self._feed.covers(self._after):
                 self._join()
             else:
-                metrics.BEHIND.inc()
-                self._after = max(self._after, self._feed.place)
-                self.say({"type": "behind"})
+                self._skip(self._feed)
         if not self._busy and not self._paused:
             self._transport.resume_reading()
 
@@ -202,7 +200,11 @@ class Socket(asyncio.Protocol):
         """Read on from the cursor, page by page at the client's pace, up to what the feed has kept."""
         try:
             while not feed.covers(self._after):
-                page = await feed.page(self._after)
+                try:
+                    page = await feed.page(self._after)
+                except ForgottenCursor:
+                    self._skip(feed)
+                    break
                 for batch in page.batches:
                     self._tell(batch)
                     if self._paused:
@@ -214,6 +216,12 @@ class Socket(asyncio.Protocol):
             self._fail(error)
         finally:
             self._task = None
+
+    def _skip(self, feed: TenantFeed) -> None:
+        """Go on from now, and say that something was left out."""
+        metrics.BEHIND.inc()
+        self._after = max(self._after, feed.place)
+        self.say({"type": "behind"})
 
     def _join(self) -> None:
         """Tell what the feed has kept, and be told what it finds. Nothing can happen in between."""

@@ -18,6 +18,19 @@ PERIODIC = "sync/orders/periodic"
 SETTLED_SECONDS = 30.0
 """Younger differences are events still on their way."""
 POS_WINDOW = timedelta(hours=12)
+OF_PLATFORM = (
+    "select platform_order_id, state, version, updated_at from hub.orders where delivery_connection = $1 and platform_order_id = any($2)"
+    " union all select platform_order_id, state, version, updated_at from hub.orders"
+    " where delivery_connection = $1 and not over and platform_order_id <> all($2)"
+)
+"""Orders that a platform listed, and those that are open here; each part has its index."""
+OF_POS = (
+    "select pos_order_id, state, decision, version, updated_at, placed_at from hub.orders"
+    " where pos_connection = $1 and pos_order_id is not null and pos_order_id = any($2)"
+    " union all select pos_order_id, state, decision, version, updated_at, placed_at from hub.orders"
+    " where pos_connection = $1 and pos_order_id is not null and not over and pos_order_id <> all($2)"
+)
+"""Orders that a POS listed, and those that are open here and known there."""
 
 
 def first_reconcile(connection: str) -> NewMessage:
@@ -74,8 +87,7 @@ async def _platform(place: Workplace, adapter: OrderList, claim: Claim) -> list[
                 listed[order.platform_order_id] = order
     async with place.database.tenant(place.tenant) as transaction:
         rows = await transaction.fetch(
-            "select platform_order_id, state, version, updated_at from hub.orders where delivery_connection = $1"
-            " and (platform_order_id = any($2) or state not in ('completed', 'cancelled', 'rejected', 'failed'))",
+            OF_PLATFORM,
             place.connection,
             list(listed),
         )
@@ -109,9 +121,7 @@ async def _pos(place: Workplace, adapter: OrderSearch, claim: Claim) -> list[New
                 seen[order.pos_order_id] = order
     async with place.database.tenant(place.tenant) as transaction:
         rows = await transaction.fetch(
-            "select pos_order_id, state, decision, version, updated_at, placed_at from hub.orders where pos_connection = $1"
-            " and pos_order_id is not null"
-            " and (pos_order_id = any($2) or state not in ('completed', 'cancelled', 'rejected', 'failed'))",
+            OF_POS,
             place.connection,
             list(seen),
         )
