@@ -9,7 +9,7 @@ import structlog
 
 from hub.clock import monotonic
 from hub.mailbox.store import Activation
-from hub.ownership.owner import Owner
+from hub.ownership.owner import LONGEST_BACK_OFF_SECONDS, Owner
 from hub.ownership.workplace import Kept, Workplace
 
 log = structlog.get_logger("hub.host")
@@ -30,7 +30,7 @@ class Hosted:
     """A connection that its host took with an epoch. `gone` is called when it is no longer this host's."""
 
     __slots__ = (
-        "_activation", "_gone", "_make", "_stopping", "_timer", "connection", "cut", "due", "epoch", "handled", "kept", "opened",
+        "_activation", "_gone", "_make", "_stopping", "_taken", "_timer", "connection", "cut", "due", "epoch", "handled", "kept", "opened",
         "opening", "owner", "place", "slug", "task", "tenant", "turns",
     )  # fmt: skip
 
@@ -40,6 +40,7 @@ class Hosted:
         self.tenant, self.connection, self.slug = tenant, connection, slug
         self._activation, self.epoch = activation, activation.epoch
         self._make, self._gone = make, gone
+        self._taken = monotonic()
         self.owner: Owner | None = None
         self.task: asyncio.Task[None] | None = None
         self.place: Workplace | None = None
@@ -73,6 +74,8 @@ class Hosted:
         if self.owner is not None or self._stopping:
             return
         self._unset()
+        if monotonic() - self._taken > LONGEST_BACK_OFF_SECONDS:
+            self._activation = Activation(self.epoch, 0, (), self._activation.suspects)
         self.owner = owner = self._make(self, self._activation)
         self.task = asyncio.create_task(owner.run(), name=self.connection)
         self.task.add_done_callback(self._ended)

@@ -26,6 +26,7 @@ log = structlog.get_logger("hub.owner")
 
 LOOK_SECONDS = 60.0
 """An owner that waits looks by itself this often, should every hint be lost and nobody sweep."""
+LONGEST_BACK_OFF_SECONDS = 60.0
 IDLE_SECONDS = 0.5
 """How often a paused connection's owner looks whether it may work again, at most."""
 
@@ -170,7 +171,7 @@ class Owner:
         return found
 
     async def _back_off(self, activation: Activation) -> None:
-        pause = min(60.0, 2.0 ** (activation.quick_restarts - 2))
+        pause = min(LONGEST_BACK_OFF_SECONDS, 2.0 ** (activation.quick_restarts - 2))
         log.warning("crash loop: waiting", connection=self.connection, seconds=pause)
         self.status = "backing off"
         limit = monotonic() + pause
