@@ -1,7 +1,6 @@
 """ConnectionActor: a thin Ray shell round `hub.ownership.Host`, named after its connection so that the dashboard shows it."""
 
 import asyncio
-import contextlib
 import os
 from typing import Any
 
@@ -60,8 +59,7 @@ class ConnectionActor:
 
     async def look(self) -> None:
         """Have the host see what it was given."""
-        with contextlib.suppress(Exception):
-            await self._host.look()
+        self._host.look()
 
     async def state(self, connection: str) -> dict[str, Any] | None:
         """Live state of the connection's owner, with the node it runs on."""

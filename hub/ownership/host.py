@@ -68,7 +68,6 @@ class Host:
         self._ended = asyncio.Event()
         self._drain_seconds = DRAIN_SECONDS
         self._asked = asyncio.Event()
-        self._looking = asyncio.Lock()
 
     async def _keep(self, tenant: str, day: Any, wrapped: bytes) -> bytes | None:
         return await self._database.fetchval("select hub.day_key_of($1, $2, $3)", tenant, day, wrapped)  # type: ignore[no-any-return]
@@ -82,15 +81,16 @@ class Host:
             pause = next(looks)
             while not self._stop.is_set():
                 self._asked.clear()
+                began = monotonic()
                 try:
-                    await self.look()
+                    await self._look()
                     pause = next(looks, LOOKS[-1])
                 except Exception as error:  # a database that is away, an adapter that cannot be loaded: look again
                     log.warning("cannot look at what this host was given", host=self.name, error=f"{type(error).__name__}: {error}")
                     looks, pause = iter(LOOKS), LOOKS[0]
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._asked.wait(), pause)
-                    await asyncio.wait_for(self._stop.wait(), ASKED_SECONDS)
+                    await asyncio.wait_for(self._stop.wait(), max(0.0, began + ASKED_SECONDS - monotonic()))
         finally:
             await self._end()
             self._ended.set()
@@ -123,27 +123,30 @@ class Host:
         await self._ended.wait()
         return sum(hosted.cut for hosted in self._hosted.values())
 
-    async def look(self) -> None:
+    def look(self) -> None:
+        """Have the host see, soon, what it was given."""
+        self._asked.set()
+
+    async def _look(self) -> None:
         """Take connections that were given to this host, let go of those that were taken away, wake those whose hint got lost."""
-        async with self._looking:
-            rows = await self._database.fetch("select * from hub.host_connections($1)", self.name)
-            if self._stop.is_set():
-                return
-            given = {row["connection"]: row for row in rows}
-            for connection in [known for known in self._hosted if known not in given]:
-                self._hosted[connection].stop(self._drain_seconds)
-                if not self._hosted[connection].active:
-                    del self._hosted[connection]
-            await self._take([row for row in rows if row["connection"] not in self._hosted])
-            for connection, row in given.items():
-                hosted, wait = self._hosted.get(connection), row["wait"]
-                if hosted is None:
-                    continue
-                if hosted.active:
-                    if wait is not None and wait < -1:
-                        hosted.wake()
-                else:
-                    hosted.due_in(wait)
+        rows = await self._database.fetch("select * from hub.host_connections($1)", self.name)
+        if self._stop.is_set():
+            return
+        given = {row["connection"]: row for row in rows}
+        for connection in [known for known in self._hosted if known not in given]:
+            self._hosted[connection].stop(self._drain_seconds)
+            if not self._hosted[connection].active:
+                del self._hosted[connection]
+        await self._take([row for row in rows if row["connection"] not in self._hosted])
+        for connection, row in given.items():
+            hosted, wait = self._hosted.get(connection), row["wait"]
+            if hosted is None:
+                continue
+            if hosted.active:
+                if wait is not None and wait < -1:
+                    hosted.wake()
+            elif wait is not None and (hosted.due is None or monotonic() + wait < hosted.due):
+                hosted.due_in(wait)
 
     async def _take(self, rows: Collection[Any]) -> None:
         """Become the owner of connections, all in one statement."""
@@ -152,6 +155,8 @@ class Host:
         began = monotonic()
         query = "select * from hub.host_take($1, $2, $3)"
         found = await self._database.fetch(query, self.name, self._code_version, [row["connection"] for row in rows])
+        if self._stop.is_set():
+            return
         taken = {row["connection"]: row for row in found}
         for row in rows:
             one = taken.get(row["connection"])

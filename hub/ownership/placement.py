@@ -30,10 +30,3 @@ def place(connections: Iterable[str], loads: Mapping[str, int], per_host: int) -
         counts[room[-1]] += 1
         chosen[connection] = room[-1]
     return chosen
-
-
-def misplaced(loads: Mapping[str, int], per_host: int) -> list[str]:
-    """Hosts that do not fit the setting any more: those of one connection where many share, and those that hold too many."""
-    if per_host <= 1:
-        return sorted(host for host in loads if host.startswith(SHARED))
-    return sorted(host for host, count in loads.items() if not host.startswith(SHARED) or count > per_host)
