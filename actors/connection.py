@@ -1,7 +1,6 @@
 """ConnectionActor: a thin Ray shell round `hub.ownership.Host`, named after its connection so that the dashboard shows it."""
 
 import asyncio
-import contextlib
 import os
 from typing import Any
 
@@ -12,7 +11,7 @@ from actors.owners import RayOwners
 from actors.process import after_commit, configure
 from hub.calls import RedisLimits
 from hub.contract import InstalledProviders
-from hub.ownership.host import Host
+from hub.ownership.host import DRAIN_SECONDS, Host
 from hub.ownership.workplace import Policies
 from hub.settings import Settings
 
@@ -20,12 +19,13 @@ log = structlog.get_logger("hub.actor")
 
 
 class ConnectionActor:
-    """Hosts one connection, or several. Everything it needs comes from its environment, nothing secret from Ray."""
+    """Hosts one connection, or hundreds. Everything it needs comes from its environment, nothing secret from Ray."""
 
     def __init__(self, name: str, code_version: str) -> None:
         settings = Settings.load()
         configure(settings)
         owners = RayOwners()
+        self._code_version = code_version
         self._host = Host(
             name=name,
             database_url=settings.actor_database_url or settings.database_url,
@@ -41,6 +41,7 @@ class ConnectionActor:
             on_commit=after_commit(settings.redis_url),
             code_version=code_version,
             shared=RedisLimits(settings.redis_url) if settings.redis_url else None,
+            passive_after=settings.passive_after_seconds,
         )
         self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
 
@@ -52,14 +53,13 @@ class ConnectionActor:
             log.exception("the host failed")
             os._exit(1)
 
-    async def wake(self, connection: str) -> None:
-        """Have the connection's owner look at its mailbox."""
-        self._host.wake(connection)
+    async def wake(self, *connections: str) -> None:
+        """Have the connections' owners look at their mailboxes."""
+        self._host.wake(*connections)
 
     async def look(self) -> None:
         """Have the host see what it was given."""
-        with contextlib.suppress(Exception):
-            await self._host.look()
+        self._host.look()
 
     async def state(self, connection: str) -> dict[str, Any] | None:
         """Live state of the connection's owner, with the node it runs on."""
@@ -72,8 +72,13 @@ class ConnectionActor:
         """Have the connection's owner read an extra; reads take no secrets."""
         return await self._host.extra(connection, name, params)
 
-    async def stop(self) -> None:
-        """Finish what runs, let go of claims."""
-        self._host.stop()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._task), 25)
+    async def figures(self) -> dict[str, Any]:
+        """How many connections are here, how many of them are active, how many messages are claimed; with pid and release."""
+        return {"pid": os.getpid(), "code_version": self._code_version, **self._host.figures()}
+
+    async def drain(self, within: float = DRAIN_SECONDS) -> int:
+        """Take nothing new, finish what runs within so many seconds, let go of the rest without suspicion.
+
+        Returns how many messages were let go of unfinished. The process does nothing more after that: end it.
+        """
+        return await self._host.drain(within)

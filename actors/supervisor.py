@@ -14,6 +14,7 @@ from actors.owners import NAMESPACE, RayOwners
 from actors.process import configure
 from hub.database.pool import Database
 from hub.ids import new_id
+from hub.ownership.host import DRAIN_SECONDS
 from hub.ownership.schedule import Schedule, keep_of
 from hub.ownership.supervision import Supervisor
 from hub.settings import Settings
@@ -66,11 +67,11 @@ class RayHosts:
             handle.look.remote()
 
     async def roll(self, host: str) -> None:
-        """Stop the actor cleanly and end it."""
+        """Drain the actor and end it."""
         with contextlib.suppress(Exception):
             handle = await asyncio.to_thread(ray.get_actor, host, NAMESPACE)
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(_wait(handle.stop.remote()), 30)
+                await asyncio.wait_for(_wait(handle.drain.remote()), DRAIN_SECONDS + 10)
             await asyncio.to_thread(ray.kill, handle)
         self._known.discard(host)
 
@@ -108,13 +109,9 @@ class SupervisorActor:
             code_version=self._code_version,
             per_host=self._settings.connections_per_actor,
         )
-        rolled = False
         while not self._stopping:
             try:
                 if await supervisor.round():
-                    if not rolled:
-                        await supervisor.roll_old()
-                        rolled = True
                     self._rounds += 1
                     if self._rounds % 15 == 0:
                         hosts.forget()
@@ -131,7 +128,7 @@ class SupervisorActor:
 
     async def state(self) -> dict[str, Any]:
         """For people."""
-        return {"pid": os.getpid(), "rounds": self._rounds}
+        return {"pid": os.getpid(), "rounds": self._rounds, "code_version": self._code_version}
 
     async def stop(self) -> None:
         """End after this round and release the lease."""
@@ -142,9 +139,10 @@ class SupervisorActor:
 class SchedulerActor:
     """The deadline clock's safety net, retention, partitions."""
 
-    def __init__(self) -> None:
+    def __init__(self, code_version: str = "") -> None:
         self._settings = Settings.load()
         configure(self._settings)
+        self._code_version = code_version
         self._stopping = False
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -166,7 +164,7 @@ class SchedulerActor:
 
     async def state(self) -> dict[str, Any]:
         """For people."""
-        return {"pid": os.getpid()}
+        return {"pid": os.getpid(), "code_version": self._code_version}
 
     async def stop(self) -> None:
         """End after this round."""
@@ -175,7 +173,7 @@ class SchedulerActor:
 
 
 def ensure_supervision(code_version: str) -> None:
-    """Create the Supervisor and the Scheduler unless they are there."""
+    """Create the Supervisor and the Scheduler unless they are there; those of other code are replaced, and roll the hosts then."""
     shared = {
         "namespace": NAMESPACE,
         "lifetime": "detached",
@@ -184,5 +182,22 @@ def ensure_supervision(code_version: str) -> None:
         "max_restarts": -1,
         "max_concurrency": 16,
     }
+    for name in (SUPERVISOR, SCHEDULER):
+        with contextlib.suppress(Exception):
+            _end_old(name, code_version)
     ray.remote(SupervisorActor).options(name=SUPERVISOR, **shared).remote(code_version)
-    ray.remote(SchedulerActor).options(name=SCHEDULER, **shared).remote()
+    ray.remote(SchedulerActor).options(name=SCHEDULER, **shared).remote(code_version)
+
+
+def _end_old(name: str, code_version: str) -> None:
+    """End an actor that runs other code; one that does not answer is left alone, since Ray starts it again with what is installed."""
+    try:
+        handle = ray.get_actor(name, NAMESPACE)
+    except ValueError:
+        return
+    state = ray.get(handle.state.remote(), timeout=5)
+    if state.get("code_version") != code_version:
+        log.info("replacing", actor=name, old=state.get("code_version"), new=code_version)
+        with contextlib.suppress(Exception):
+            ray.get(handle.stop.remote(), timeout=10)
+        ray.kill(handle)

@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import structlog
@@ -22,6 +23,8 @@ from hub.settings import Settings
 log = structlog.get_logger("hub.start")
 
 READY_SECONDS = 60.0
+DRAIN_SECONDS = 10.0
+DRAINED_AT_ONCE = 100
 Say = Callable[[str], None]
 
 
@@ -121,19 +124,33 @@ def wait_until_ready(settings: Settings, seconds: float = READY_SECONDS) -> None
 
 
 def drain() -> None:
-    """Have owners finish what runs and let go; no order is lost by what comes after."""
-    import ray
+    """Have owners finish what runs and let go; no order is lost by what comes after. The Supervisor first: it would start them again."""
     from ray.util.state import list_actors
 
     names = []
     with contextlib.suppress(Exception):
         names = [a.name for a in list_actors(filters=[("state", "=", "ALIVE"), ("ray_namespace", "=", "hub")], limit=10_000)]
-    order = sorted((n for n in names if n), key=lambda n: n not in ("supervisor", "scheduler"))
-    for name in order:
+    singles = [name for name in names if name in ("supervisor", "scheduler")]
+    _end(singles, lambda handle: handle.stop.remote(), 10)
+    hosts = [name for name in names if name and name not in singles]
+    for start in range(0, len(hosts), DRAINED_AT_ONCE):
+        _end(hosts[start : start + DRAINED_AT_ONCE], lambda handle: handle.drain.remote(DRAIN_SECONDS), DRAIN_SECONDS + 10)
+
+
+def _end(names: list[str], ask: Callable[[Any], Any], seconds: float) -> None:
+    """Ask actors to end, wait for their answers together, and end their processes."""
+    import ray
+
+    handles, answers = [], []
+    for name in names:
         with contextlib.suppress(Exception):
             handle = ray.get_actor(name, "hub")
-            with contextlib.suppress(Exception):
-                ray.get(handle.stop.remote(), timeout=10)
+            handles.append(handle)
+            answers.append(ask(handle))
+    if answers:
+        ray.wait(answers, num_returns=len(answers), timeout=seconds)
+    for handle in handles:
+        with contextlib.suppress(Exception):
             ray.kill(handle)
 
 

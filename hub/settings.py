@@ -54,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     master_keys: str = ""
     metrics_token: str = ""
     connections_per_actor: Count = 1
+    passive_after_seconds: Seconds = 60
     api_replicas: Count = 1
     live_replicas: Count = 1
     reconcile_seconds: Seconds = 60

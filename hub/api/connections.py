@@ -65,7 +65,10 @@ class Mailbox(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """A connection's live state; `actor`, `pid` and `node` are null while no owner answers."""
+    """A connection's live state; `pid`, `node` and `owner` are null while no owner answers.
+
+    `owner` says what the owner is at: `active`, `passive` (idle: it let go of its memory, the next message wakes it), or what hinders it.
+    """
 
     actor: str | None
     pid: int | None
@@ -75,6 +78,7 @@ class State(msgspec.Struct, frozen=True):
     mailbox: Mailbox
     limits: Any
     auth: Any
+    owner: str | None = None
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -259,6 +263,7 @@ class Connections(Controller):
             Mailbox(row["ready"], row["dead"], row["oldest_due"]),
             live.get("limits") or {},
             auth,
+            live.get("status"),
         )
 
     @post("/{connection_id:str}/sync", status_code=202, guards=[staff])

@@ -98,6 +98,16 @@ class Limiter:
         self._buckets.move_to_end(key)
         return bucket
 
+    def is_full(self) -> bool:
+        """Tell whether every bucket has filled up again, so that a fresh limiter would allow no more than this one."""
+        now = monotonic()
+        for (number, _), bucket in self._buckets.items():
+            limit = self._limits[number]
+            most = self._most(limit)
+            if bucket.held + (now - bucket.at) * most / limit.per < most:
+                return False
+        return True
+
     def left(self) -> dict[str, float]:
         """What each used limit still allows, for the connection's live state: by scope and what it counts by."""
         return {

@@ -32,8 +32,9 @@ async def connect(url: str, *, application: str = "hub", seconds: float = 10) ->
 class Database:
     """A pool. Use `tenant()` for a tenant's rows; the bare methods reach only the reviewed functions."""
 
-    def __init__(self, url: str, *, application: str = "hub", least: int = 1, most: int = 8) -> None:
+    def __init__(self, url: str, *, application: str = "hub", least: int = 1, most: int = 8, idle_seconds: float = 300.0) -> None:
         self._url, self._application, self._least, self._most = url, application, least, most
+        self._idle = idle_seconds
         self._pool: asyncpg.Pool | None = None
 
     async def open(self) -> "Database":
@@ -44,6 +45,7 @@ class Database:
             max_size=self._most,
             init=_codecs,
             command_timeout=20,
+            max_inactive_connection_lifetime=self._idle,
             server_settings={"application_name": self._application},
         )
         return self

@@ -145,7 +145,7 @@ class MemoryMailbox:
             elif message is not None:
                 message.claimed_epoch = None
         status = stored.status.get(connection, "active")
-        claims = self._claim(connection, epoch, room if status == "active" else 0, bool(held), now)
+        claims, suspects = self._claim(connection, epoch, room if status == "active" else 0, bool(held), now)
         later = [m.available_at for m in stored.due() if m.new.connection == connection and m.waits and m.available_at > now]
         return Turn(
             missed=frozenset(missed),
@@ -154,6 +154,7 @@ class MemoryMailbox:
             now=now,
             next_due_at=min(later, default=None),
             status=status,
+            suspects=suspects,
         )
 
     def _misses(self, connection: str, changes: Changes, inserted: set[str]) -> bool:
@@ -230,7 +231,7 @@ class MemoryMailbox:
             case None if changes.attempts_closed:
                 message.deaths = 0
 
-    def _claim(self, connection: str, epoch: int, room: int, busy: bool, now: datetime) -> list[Claim]:
+    def _claim(self, connection: str, epoch: int, room: int, busy: bool, now: datetime) -> tuple[list[Claim], bool]:
         mine = [m for m in self.stored.due() if m.new.connection == connection]
         parked = {m.new.subject for m in self.stored.dead() if m.new.connection == connection and m.new.lane > Lane.CANCEL}
         heads: dict[str, int] = {}
@@ -249,7 +250,7 @@ class MemoryMailbox:
         for message in chosen:
             message.claimed_epoch, message.alone = epoch, alone
             message.tries += 1
-        return [self._as_claim(connection, message) for message in sorted(chosen, key=lambda m: (m.new.lane, m.id))]
+        return [self._as_claim(connection, message) for message in sorted(chosen, key=lambda m: (m.new.lane, m.id))], alone
 
     def _as_claim(self, connection: str, message: Message) -> Claim:
         new, key = message.new, message.new.subject.partition("/")[2]

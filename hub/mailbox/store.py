@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import asyncpg
 import msgspec
 
-from hub.database.pool import connect
 from hub.mailbox.changes import Changes, item_row
 from hub.mailbox.claims import Attempt, Claim, OrderRow
+from hub.mailbox.sessions import Sessions
 
 
 class Replaced(Exception):
@@ -36,14 +36,19 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     next_due_at: datetime | None
     status: str
+    suspects: bool = False
 
 
 class Activation(msgspec.Struct, frozen=True):
-    """A new owner's epoch, how often owners came and went in quick succession, and messages it found to be poison."""
+    """A new owner's epoch, how often owners came and went in quick succession, and messages it found to be poison.
+
+    `suspects`: some of its messages are known to have to run alone.
+    """
 
     epoch: int
     quick_restarts: int
     dead: tuple[int, ...]
+    suspects: bool = False
 
 
 class MailboxStore(Protocol):
@@ -100,25 +105,17 @@ _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, asyncpg.
 
 
 class PostgresMailbox:
-    """One connection of its own, so that nobody's pool queue stands before a turn. Not for concurrent use."""
+    """A connection's mailbox. Its turns go over `sessions`, which the mailboxes of a process share, else over a session of its own.
 
-    def __init__(self, url: str, *, application: str = "hub-owner") -> None:
-        self._url, self._application = url, application
-        self._connection: asyncpg.Connection | None = None
+    Not for concurrent use.
+    """
 
-    async def _open(self) -> asyncpg.Connection:
-        if self._connection is None or self._connection.is_closed():
-            try:
-                self._connection = await connect(self._url, application=self._application)
-            except (*_LOST, *_LOST_STATES, asyncpg.TooManyConnectionsError) as error:
-                raise Unreachable(str(error)) from error
-        return self._connection
+    def __init__(self, url: str = "", *, application: str = "hub-owner", sessions: Sessions | None = None) -> None:
+        self._sessions = sessions or Sessions(url, application=application)
 
     async def close(self) -> None:
-        """Close the connection; the next call opens a new one."""
-        connection, self._connection = self._connection, None
-        if connection is not None and not connection.is_closed():
-            connection.terminate()
+        """Close the free sessions; the next call opens a new one."""
+        await self._sessions.close()
 
     async def _call(self, query: str, *args: Any) -> list[asyncpg.Record]:
         async def fetch(connection: asyncpg.Connection) -> list[asyncpg.Record]:
@@ -142,16 +139,25 @@ class PostgresMailbox:
             return rows
 
     async def _guarded(self, run: Callable[[asyncpg.Connection], Awaitable[list[asyncpg.Record]]]) -> list[asyncpg.Record]:
-        connection = await self._open()
+        try:
+            async with self._sessions.use() as connection:
+                return await self._on(connection, run)
+        except (*_LOST, *_LOST_STATES, asyncpg.TooManyConnectionsError) as error:
+            raise Unreachable(f"{type(error).__name__}: {error}") from error
+
+    @staticmethod
+    async def _on(
+        connection: asyncpg.Connection, run: Callable[[asyncpg.Connection], Awaitable[list[asyncpg.Record]]]
+    ) -> list[asyncpg.Record]:
         for attempt in range(3):
             try:
                 return await run(connection)
             except _AGAIN as error:
                 if attempt == 2:
                     raise Unreachable(str(error)) from error
-            except (*_LOST, *_LOST_STATES) as error:
-                await self.close()
-                raise Unreachable(f"{type(error).__name__}: {error}") from error
+            except (*_LOST, *_LOST_STATES):
+                connection.terminate()
+                raise
             except asyncpg.PostgresError as error:
                 if error.sqlstate == "HB001":
                     raise Replaced(str(error)) from error
@@ -182,6 +188,7 @@ class PostgresMailbox:
             now=msgspec.convert(result["now"], datetime),
             next_due_at=msgspec.convert(result["next_due_at"], datetime | None),
             status=result["status"] or "removed",
+            suspects=result["suspects"],
         )
 
     async def release(self, tenant: str, connection: str, epoch: int) -> None:

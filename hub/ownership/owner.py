@@ -15,18 +15,18 @@ import structlog
 
 from hub.clock import monotonic
 from hub.contract import AuthRevoked
-from hub.ids import new_id
-from hub.mailbox.changes import AttemptClosed, Changes, ConnectionStatus, Dead, NewAlert
+from hub.mailbox.changes import AttemptClosed, Changes, Dead
 from hub.mailbox.claims import Claim
 from hub.mailbox.retry import decide
-from hub.mailbox.store import Item, MailboxStore, RefusedByDatabase, Replaced, Turn, Unreachable
+from hub.mailbox.store import Activation, Item, MailboxStore, RefusedByDatabase, Replaced, Turn, Unreachable
+from hub.ownership.alone import Door
+from hub.ownership.endings import dead, suspended, with_closed
 
 log = structlog.get_logger("hub.owner")
 
-LOOK_SECONDS = 15.0
-"""An idle owner looks by itself this often, should every hint be lost."""
-
-
+LOOK_SECONDS = 60.0
+"""An owner that waits looks by itself this often, should every hint be lost and nobody sweep."""
+LONGEST_BACK_OFF_SECONDS = 60.0
 IDLE_SECONDS = 0.5
 """How often a paused connection's owner looks whether it may work again, at most."""
 
@@ -59,7 +59,11 @@ class _Finished:
 
 
 class Owner:
-    """Runs one connection until it is stopped or replaced. `wake` may be called from its own loop only."""
+    """Runs one connection until it is stopped or replaced, or was idle for `passive_after` seconds.
+
+    `activation` is what its host took the connection with; without one it activates by itself. `wake` may be called from its own loop
+    only.
+    """
 
     def __init__(
         self,
@@ -73,6 +77,9 @@ class Owner:
         code_version: str = "",
         room: int = 16,
         on_commit: Callable[[], None] | None = None,
+        door: Door | None = None,
+        activation: Activation | None = None,
+        passive_after: float | None = None,
     ) -> None:
         self.tenant, self.connection, self.host = tenant, connection, host
         self.epoch = 0
@@ -82,18 +89,36 @@ class Owner:
         self._news = asyncio.Event()
         self._held: dict[int, asyncio.Task[None]] = {}
         self._finished: list[_Finished] = []
+        self._door, self._activation, self._passive_after = door or Door(), activation, passive_after
+        self._suspects = False
         self._stopping = False
-        self._next_look: float = 0.0
-        self.turns = self.handled = 0
+        self._stop_at: float | None = None
+        self._next_look = 0.0
+        self.next_due: float | None = None
+        """When the next message is due, on the monotonic clock; None when none is."""
+        self._worked = monotonic()
+        self.turns = self.handled = self.cut = 0
 
     def wake(self) -> None:
         """Look at the mailbox soon; many wake-ups become one look."""
         self._news.set()
 
-    def stop(self) -> None:
-        """Finish what runs, take nothing new, let go."""
+    def stop(self, within: float | None = None) -> None:
+        """Finish what runs, take nothing new, let go; after `within` seconds of what still runs too."""
         self._stopping = True
+        if within is not None:
+            self._stop_at = monotonic() + within
         self._news.set()
+
+    @property
+    def woken(self) -> bool:
+        """True when a wake-up came that no turn has answered."""
+        return self._news.is_set()
+
+    @property
+    def held(self) -> int:
+        """How many messages it has claimed."""
+        return len(self._held)
 
     def state(self) -> dict[str, Any]:
         """Live figures for people."""
@@ -107,25 +132,24 @@ class Owner:
         }
 
     async def run(self) -> None:
-        """Own the connection. Returns after `stop`, or when another owner took over."""
+        """Own the connection. Returns after `stop`, when another owner took over, or when it may be passive; `status` says which."""
         survivor = False
         while not self._stopping:
             try:
-                activation = await self._store.activate(self.tenant, self.connection, self.host, self._code_version, survivor=survivor)
+                activation, self._activation = self._activation or await self._activate(survivor), None
                 if activation is None:
                     log.info("not ours", connection=self.connection, host=self.host)
+                    self.status = "replaced"
                     return
-                self.epoch = activation.epoch
+                self.epoch, self._suspects = activation.epoch, activation.suspects
                 if activation.quick_restarts > 2:
-                    pause = min(60.0, 2.0 ** (activation.quick_restarts - 2))
-                    log.warning("crash loop: waiting", connection=self.connection, seconds=pause)
-                    self.status = "backing off"
-                    await asyncio.sleep(pause)
-                log.info("activated", connection=self.connection, epoch=self.epoch, dead=list(activation.dead))
+                    await self._back_off(activation)
                 await self._turns()
                 await self._drop()
-                if self._stopping:
-                    await self._store.release(self.tenant, self.connection, self.epoch)
+                if not self._stopping:
+                    self.status = "passive"
+                    return
+                await self._store.release(self.tenant, self.connection, self.epoch)
             except Replaced:
                 log.warning("replaced", connection=self.connection, epoch=self.epoch)
                 self.status = "replaced"
@@ -140,8 +164,24 @@ class Owner:
                 await asyncio.sleep(0.5)
         self.status = "stopped"
 
+    async def _activate(self, survivor: bool) -> Activation | None:
+        found = await self._store.activate(self.tenant, self.connection, self.host, self._code_version, survivor=survivor)
+        if found is not None:
+            log.info("activated", connection=self.connection, epoch=found.epoch, dead=list(found.dead))
+        return found
+
+    async def _back_off(self, activation: Activation) -> None:
+        pause = min(LONGEST_BACK_OFF_SECONDS, 2.0 ** (activation.quick_restarts - 2))
+        log.warning("crash loop: waiting", connection=self.connection, seconds=pause)
+        self.status = "backing off"
+        limit = monotonic() + pause
+        while not self._stopping and monotonic() < limit:  # noqa: ASYNC110 - `stop` is answered within half a second
+            await asyncio.sleep(min(0.5, pause))
+
     async def _drop(self) -> None:
+        self._door.open(self)
         tasks = list(self._held.values())
+        self.cut += len(tasks)
         for task in tasks:
             task.cancel()
         if tasks:
@@ -150,28 +190,64 @@ class Owner:
         self._finished.clear()
 
     async def _turns(self) -> None:
+        """Turn after turn; returns when there is nothing left to finish after `stop`, and when the connection may be passive."""
         self._news.set()
-        while True:
-            await self._wait()
+        while await self._wait():
             self._news.clear()
+            if self._suspects and not self._held and not self._stopping and not self._door.shut_for(self):
+                await self._door.shut(self)
             batch, self._finished = self._one_per_order(self._finished)
-            room = 0 if self._stopping else self._room - len(self._held) + sum(f.waiter is None for f in batch)
-            turn = await self._turn(batch, room)
-            self._settle(batch, turn)
+            room = self._free(batch)
+            if batch or room > 0 or self._stopping:
+                turn = await self._turn(batch, room)
+                self._settle(batch, turn)
+                self._suspects = turn.suspects
+                if not turn.suspects or not self._held:
+                    self._door.open(self)
+            else:
+                self._next_look = monotonic() + LOOK_SECONDS
             if self._finished:
                 self._news.set()
-            if self._stopping and not self._held and not self._finished:
+            if self._stopping and not self._finished and (not self._held or self._late()):
                 return
 
-    async def _wait(self) -> None:
+    def _free(self, batch: list[_Finished]) -> int:
+        """How many messages this turn may claim."""
+        if self._stopping or not self._door.lets(self, self.wake):
+            return 0
+        if self._door.shut_for(self) and self._held:
+            # What its suspect leaves is stored first, while nobody else runs.
+            self._news.set()
+            return 0
+        return self._room - len(self._held) + sum(f.waiter is None for f in batch)
+
+    def _late(self) -> bool:
+        return self._stop_at is not None and monotonic() >= self._stop_at
+
+    async def _wait(self) -> bool:
+        """Wait for something to do; False when nothing came for so long that the connection may be passive."""
         if self.status in ("paused", "suspended") and not self._finished and not self._stopping:
             # Nothing may be taken: whoever knocks meanwhile is answered in one turn.
             await asyncio.sleep(IDLE_SECONDS)
-        if self._news.is_set():
-            return
-        delay = max(0.0, self._next_look - monotonic())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), min(delay, LOOK_SECONDS))
+        while not self._news.is_set():
+            now = monotonic()
+            if self._idle(now):
+                return False
+            ends = [self._next_look, now + LOOK_SECONDS]
+            if self._stop_at is not None:
+                ends.append(self._stop_at)
+            if self._passive_after is not None:
+                ends.append(max(now + 0.01, self._worked + self._passive_after))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), max(0.0, min(ends) - now))
+            if monotonic() >= self._next_look or self._late():
+                break
+        return True
+
+    def _idle(self, now: float) -> bool:
+        if self._passive_after is None or self._stopping or self._held or self._finished or now < self._worked + self._passive_after:
+            return False
+        return self.next_due is None or self.next_due > now + self._passive_after
 
     @staticmethod
     def _one_per_order(finished: list[_Finished]) -> tuple[list[_Finished], list[_Finished]]:
@@ -214,12 +290,20 @@ class Owner:
                 if finished.waiter is not None and not finished.waiter.done():
                     finished.waiter.set_exception(error)
                     continue
-                dead = self._dead(finished.claim, Dead("refused_by_database", str(error)))
-                await self._store.turn(self.tenant, self.connection, self.epoch, [Item(finished.claim.message, dead)], 0, held)
+                gone = dead(finished.claim, Dead("refused_by_database", str(error)))
+                await self._store.turn(self.tenant, self.connection, self.epoch, [Item(finished.claim.message, gone)], 0, held)
         if turn is None:
             turn = await self._store.turn(self.tenant, self.connection, self.epoch, [], 0, held)
         self._news.set()
-        return Turn(missed=frozenset(missed), claims=(), woken=turn.woken, now=turn.now, next_due_at=turn.now, status=turn.status)
+        return Turn(
+            missed=frozenset(missed),
+            claims=(),
+            woken=turn.woken,
+            now=turn.now,
+            next_due_at=turn.now,
+            status=turn.status,
+            suspects=turn.suspects,
+        )
 
     def _settle(self, batch: list[_Finished], turn: Turn) -> None:
         self.status = turn.status
@@ -241,6 +325,8 @@ class Owner:
                     log.warning("alert", connection=self.connection, alert=alert.kind, subject=alert.subject, detail=alert.detail)
         for claim in turn.claims:
             self._held[claim.message] = asyncio.create_task(self._run(claim), name=f"{self.connection} {claim.kind}")
+        if batch or turn.claims:
+            self._worked = monotonic()
         if batch and self._on_commit is not None:
             self._on_commit()
         if turn.woken:
@@ -252,10 +338,11 @@ class Owner:
         self._plan(turn.next_due_at, turn.now)
 
     def _plan(self, next_due_at: datetime | None, now: datetime) -> None:
-        wait = LOOK_SECONDS
+        self.next_due = None
         if next_due_at is not None:
-            wait = max(0.005, (next_due_at - now).total_seconds())
-        self._next_look = monotonic() + min(wait, LOOK_SECONDS)
+            self.next_due = monotonic() + max(0.005, (next_due_at - now).total_seconds())
+        look = monotonic() + LOOK_SECONDS
+        self._next_look = look if self.next_due is None else min(look, self.next_due)
 
     async def _run(self, claim: Claim) -> None:
         desk = Desk(self, claim)
@@ -270,17 +357,17 @@ class Owner:
             raise
         except AuthRevoked as error:
             log.warning("access was revoked", error=str(error))
-            changes = self._suspend(claim, str(error))
+            changes = suspended(self.connection, claim, str(error))
         except Exception as error:  # every failure becomes a decision about the message
             end = decide(error, claim.tries)
             if isinstance(end, Dead):
                 log.exception("gave up", tries=claim.tries)
-                changes = self._dead(claim, end)
+                changes = dead(claim, end)
             else:
                 log.warning("will try again", error=f"{type(error).__name__}: {error}", tries=claim.tries, after=end)
                 changes = Changes(end=end)
         if desk.closed:
-            changes = _with_closed(changes, desk.closed)
+            changes = with_closed(changes, desk.closed)
         self._finished.append(_Finished(claim, changes, None))
         self._news.set()
 
@@ -290,40 +377,3 @@ class Owner:
         self._finished.append(_Finished(claim, changes, waiter))
         self._news.set()
         await waiter
-
-    def _dead(self, claim: Claim, end: Dead) -> Changes:
-        return Changes(
-            end=end,
-            alerts=(
-                NewAlert(
-                    id=new_id("alr"),
-                    dedupe_key=f"dead/{claim.message}",
-                    kind="message.dead",
-                    severity="critical",
-                    subject=claim.order.id if claim.order else claim.subject,
-                    detail=f"{claim.kind} {claim.subject} is parked ({end.reason}): {end.detail}"[:500],
-                ),
-            ),
-        )
-
-    def _suspend(self, claim: Claim, reason: str) -> Changes:
-        return Changes(
-            end=decide(AuthRevoked(reason), claim.tries),
-            connection=ConnectionStatus("suspended", reason),
-            alerts=(
-                NewAlert(
-                    id=new_id("alr"),
-                    dedupe_key=f"revoked/{self.connection}",
-                    kind="connection.suspended",
-                    severity="critical",
-                    subject=self.connection,
-                    detail=f"the vendor withdrew access: connect again ({reason})"[:500],
-                ),
-            ),
-        )
-
-
-def _with_closed(changes: Changes, closed: list[AttemptClosed]) -> Changes:
-    fields = {name: getattr(changes, name) for name in changes.__struct_fields__}
-    fields["attempts_closed"] = (*changes.attempts_closed, *closed)
-    return Changes(**fields)

@@ -1,13 +1,15 @@
 """Open orders of a platform's stores, and of a POS's locations, held against the orders table."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from hub.clock import utc_now
 from hub.contract import Lane, OrderList, OrderSearch, PlatformOrder, PosOrder
+from hub.database.pool import Transaction
 from hub.ids import is_id, new_id
 from hub.mailbox.changes import Changes, Later, NewEvent
 from hub.mailbox.claims import Claim
-from hub.mailbox.messages import NewMessage
+from hub.mailbox.messages import NewMessage, enqueue
 from hub.model import OrderState
 from hub.orders.intake import OVER
 from hub.ownership.owner import Desk
@@ -31,6 +33,8 @@ OF_POS = (
     " where pos_connection = $1 and pos_order_id is not null and not over and pos_order_id <> all($2)"
 )
 """Orders that a POS listed, and those that are open here and known there."""
+UNLINKED_SECONDS = 6 * 3600.0
+"""A connection without links has no orders to compare: its periodic reconcile rests, until a link rings it."""
 
 
 def first_reconcile(connection: str) -> NewMessage:
@@ -45,10 +49,27 @@ def first_reconcile(connection: str) -> NewMessage:
     )
 
 
+_RING = """
+update hub.due set available_at = hub.clock()
+where connection = any ($1) and subject = 'sync/orders' and claimed_epoch is null and available_at > hub.clock()
+returning connection
+"""
+
+
+async def ring_reconcile(transaction: Transaction, tenant: str, connections: Sequence[str]) -> list[str]:
+    """Have these connections reconcile now and then periodically: they were linked. Returns the connections to wake."""
+    woken = await enqueue(transaction, tenant, [first_reconcile(connection) for connection in connections])
+    rung = await transaction.fetch(_RING, list(connections))
+    return sorted({*woken, *(row["connection"] for row in rung)})
+
+
 async def reconcile(place: Workplace, desk: Desk) -> Changes:
     """Find what no webhook told."""
     claim = desk.claim
-    end = Later(place.policies.reconcile_seconds, fresh=True) if claim.dedupe_key == PERIODIC else Changes().end
+    periodic = claim.dedupe_key == PERIODIC
+    end = Later(place.policies.reconcile_seconds, fresh=True) if periodic else Changes().end
+    if not await place.links():
+        return Changes(end=Later(UNLINKED_SECONDS, fresh=True) if periodic else end)
     if place.facts.kind == "pos" and isinstance(place.adapter, OrderSearch):
         messages = await _pos(place, place.adapter, claim)
     elif place.facts.kind == "delivery" and isinstance(place.adapter, OrderList):

@@ -11,6 +11,7 @@ from hub.contract.provider import Providers
 from hub.database.pool import Transaction
 from hub.ids import new_id
 from hub.mailbox.messages import enqueue
+from hub.reconcile.orders import ring_reconcile
 from hub.tenancy.connections import sync_message
 from hub.tenancy.errors import Conflict, Invalid, Unknown
 from hub.tenancy.sql import CONNECTIONS, PLACES, event
@@ -167,7 +168,9 @@ async def create_link(
         reads.append(sync_message(pos_connection, "stock", link))
     if await _can(transaction, providers, delivery_connection, "store_control"):
         reads.append(sync_message(delivery_connection, "stores", link))
-    return Linked(link, await enqueue(transaction, tenant, reads))
+    woken = await enqueue(transaction, tenant, reads)
+    rung = await ring_reconcile(transaction, tenant, (pos_connection, delivery_connection))
+    return Linked(link, sorted({*woken, *rung}))
 
 
 async def _can(transaction: Transaction, providers: Providers, connection: str, capability: str) -> bool:

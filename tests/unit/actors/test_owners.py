@@ -54,3 +54,29 @@ async def test_an_actor_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPat
         return b""
 
     assert (await asked(monkeypatch, silence)).error == "TooSlow"
+
+
+async def test_hints_for_one_host_are_one_call_and_hosts_are_asked_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a process hosts many connections, the actor has the host's name; who has no known host is tried by its own."""
+    from actors import owners
+
+    called: list[tuple[str, tuple[str, ...]]] = []
+    asked: list[list[str]] = []
+
+    def actor(name: str, namespace: str) -> Any:
+        return SimpleNamespace(wake=SimpleNamespace(remote=lambda *connections: called.append((name, connections))))
+
+    async def find(connections: Any) -> dict[str, str]:
+        asked.append(sorted(connections))
+        return {connection: "hosts-0001" for connection in connections if connection != "con_c"}
+
+    monkeypatch.setattr(owners.ray, "get_actor", actor)
+    found = owners.RayOwners(find)
+    found.wake(["con_a", "con_b", "con_c"])
+    await asyncio.sleep(0.05)
+    found.wake(["con_b"])
+    await asyncio.sleep(0.05)
+    assert sorted((name, sorted(connections)) for name, connections in called) == [
+        ("con_c", ["con_c"]), ("hosts-0001", ["con_a", "con_b"]), ("hosts-0001", ["con_b"]),
+    ]  # fmt: skip
+    assert asked == [["con_a", "con_b", "con_c"]]
