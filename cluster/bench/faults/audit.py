@@ -34,12 +34,17 @@ def audit(ground: Ground, links: tuple[DemoLink, ...], course: "Course") -> dict
     """Check every link; raises OSError or RuntimeError while the hub does not answer."""
     from cluster.bench.faults.campaign import link_name
 
+    states, told = gather(ground, links)
+    placed = course.placed
+    return {link_name(link): check_link(link, placed[link_name(link)], states, told[link.tenant], course.done) for link in links}
+
+
+def gather(ground: Ground, links: tuple[DemoLink, ...]) -> tuple[dict[str, Any], dict[str, Told]]:
+    """The vendors' states by slug, and what the hub tells each tenant."""
     slugs = {slug for link in links for slug in (link.pos, link.platform)}
     states = {slug: call(ground.sandbox, "GET", f"/_control/{slug}/state") for slug in slugs}
     tenants = {link.tenant for link in links}
-    told = {tenant: _told(ground.door(tenant), [link for link in links if link.tenant == tenant]) for tenant in tenants}
-    placed = course.placed
-    return {link_name(link): check_link(link, placed[link_name(link)], states, told[link.tenant], course.done) for link in links}
+    return states, {tenant: _told(ground.door(tenant), [link for link in links if link.tenant == tenant]) for tenant in tenants}
 
 
 def check_link(link: DemoLink, placed: list[str], states: dict[str, Any], told: Told, faults: list[dict[str, Any]]) -> Report:

@@ -14,7 +14,7 @@ from cluster.bench.faults.clock import HOUR, set_clock
 from cluster.bench.faults.components import Absent, find, go_on, kill, stop
 from cluster.bench.faults.ground import Ground
 from cluster.bench.faults.journal import Journal
-from cluster.bench.faults.plan import Fault
+from cluster.bench.faults.plan import LONGEST, Fault
 from cluster.restaurants import DemoLink
 from cluster.run_file import Child
 from cluster.sandbox_process import call
@@ -57,7 +57,7 @@ class Campaign:
 
     def __init__(self, ground: Ground, journal: Journal, say: Say, links: tuple[DemoLink, ...], plan: list[Fault], seed: int) -> None:
         self._ground, self._journal, self._say, self._links, self._plan, self._seed = ground, journal, say, links, plan, seed
-        self._ended = threading.Event()
+        self._ended, self._aborted = threading.Event(), threading.Event()
         self.course = Course({link_name(link): [] for link in links})
 
     def go_on_from(self, lines: Sequence[dict[str, Any]]) -> None:
@@ -95,9 +95,12 @@ class Campaign:
                 self.course.placed[link_name(link)] += answer["orders"]
                 self._journal.write("placed", link=link_name(link), orders=answer["orders"], at=round(time.time(), 3))
                 time.sleep(max(0.0, began + (number + 1) / rate - time.monotonic()))
+        except BaseException:
+            self._aborted.set()
+            raise
         finally:
             self._ended.set()
-            harm.join(timeout=120)
+            harm.join(timeout=2 * LONGEST)
 
     def _harm(self, began: float) -> None:
         over = {each["number"] for each in self.course.done}
@@ -135,7 +138,7 @@ class Campaign:
         self._journal.write("stopping", number=fault.number, victims=[(victim.pid, victim.started) for victim in victims])
         stop(victims)
         try:
-            self._ended.wait(fault.seconds)
+            self._aborted.wait(fault.seconds)
         finally:
             go_on(victims)
 
@@ -146,7 +149,7 @@ class Campaign:
         disk.fill()
         try:
             limit = time.monotonic() + fault.seconds
-            while time.monotonic() < limit and not self._ended.wait(0.5):
+            while time.monotonic() < limit and not self._aborted.wait(0.5):
                 disk.fill()  # what PostgreSQL gave back meanwhile
         finally:
             disk.free()
@@ -155,7 +158,7 @@ class Campaign:
         url = self._ground.settings.admin_database_url
         set_clock(url, HOUR if fault.kind == "ahead" else -HOUR)
         try:
-            self._ended.wait(fault.seconds)
+            self._aborted.wait(fault.seconds)
         finally:
             set_clock(url, 0)
 
