@@ -20,6 +20,7 @@ from hub.mailbox.changes import AttemptClosed, Changes, ConnectionStatus, Dead, 
 from hub.mailbox.claims import Claim
 from hub.mailbox.retry import decide
 from hub.mailbox.store import Item, MailboxStore, RefusedByDatabase, Replaced, Turn, Unreachable
+from hub.ownership.clocks import DatabaseClock, Lifetimes
 
 log = structlog.get_logger("hub.owner")
 
@@ -42,6 +43,15 @@ class Desk:
         self._owner = owner
         self.claim = claim
         self.closed: list[AttemptClosed] = []
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """How long the owner has known of writes whose outcome is open."""
+        return self._owner.lifetimes
+
+    def now(self) -> datetime:
+        """The database's time: what its rows' times are held against."""
+        return self._owner.clock.now()
 
     async def commit(self, changes: Changes) -> None:
         """Commit progress in the next turn; raises Superseded when its compare-and-set missed."""
@@ -85,6 +95,8 @@ class Owner:
         self._stopping = False
         self._next_look: float = 0.0
         self.turns = self.handled = 0
+        self.clock, self.lifetimes = DatabaseClock(), Lifetimes()
+        self._failed: dict[int, tuple[type[Exception], int]] = {}
 
     def wake(self) -> None:
         """Look at the mailbox soon; many wake-ups become one look."""
@@ -156,8 +168,14 @@ class Owner:
             self._news.clear()
             batch, self._finished = self._one_per_order(self._finished)
             room = 0 if self._stopping else self._room - len(self._held) + sum(f.waiter is None for f in batch)
+            asked = monotonic()
             turn = await self._turn(batch, room)
+            back = self.clock.follow(turn.now, asked)
             self._settle(batch, turn)
+            if back:
+                log.warning("the database's clock went back", connection=self.connection, seconds=round(back))
+                await self._store.clock_went_back(self.tenant, self.connection, self.epoch, back)
+                self._news.set()
             if self._finished:
                 self._news.set()
             if self._stopping and not self._held and not self._finished:
@@ -190,7 +208,7 @@ class Owner:
 
     async def _turn(self, batch: list[_Finished], room: int) -> Turn:
         held = [message for message in self._held if all(f.claim.message != message or f.waiter for f in batch)]
-        items = [Item(f.claim.message, f.changes) for f in batch]
+        items = [Item(f.claim.message, self.clock.translated(f.changes)) for f in batch]
         self.turns += 1
         try:
             return await self._store.turn(self.tenant, self.connection, self.epoch, items, room, held)
@@ -205,7 +223,7 @@ class Owner:
         turn: Turn | None = None
         for number, finished in enumerate(batch):
             try:
-                item = Item(finished.claim.message, finished.changes)
+                item = Item(finished.claim.message, self.clock.translated(finished.changes))
                 turn = await self._store.turn(self.tenant, self.connection, self.epoch, [item], 0, held)
                 if turn.missed:
                     missed.add(number)
@@ -264,6 +282,7 @@ class Owner:
         )
         try:
             changes = await self._handle(desk)
+            self._failed.pop(claim.message, None)
         except Superseded:
             return
         except asyncio.CancelledError:
@@ -272,9 +291,10 @@ class Owner:
             log.warning("access was revoked", error=str(error))
             changes = self._suspend(claim, str(error))
         except Exception as error:  # every failure becomes a decision about the message
-            end = decide(error, claim.tries)
+            end = decide(error, claim.tries, self._alike(claim, error))
             if isinstance(end, Dead):
                 log.exception("gave up", tries=claim.tries)
+                self._failed.pop(claim.message, None)
                 changes = self._dead(claim, end)
             else:
                 log.warning("will try again", error=f"{type(error).__name__}: {error}", tries=claim.tries, after=end)
@@ -283,6 +303,13 @@ class Owner:
             changes = _with_closed(changes, desk.closed)
         self._finished.append(_Finished(claim, changes, None))
         self._news.set()
+
+    def _alike(self, claim: Claim, error: Exception) -> int:
+        """How many tries of a message failed in a row with this kind of error, as far as this owner has seen them."""
+        kind, count = self._failed.get(claim.message, (type(error), 0))
+        count = count + 1 if kind is type(error) else 1
+        self._failed[claim.message] = (type(error), count)
+        return count
 
     async def progress(self, claim: Claim, changes: Changes) -> None:
         """Commit progress of a running handler (see `Desk.commit`)."""
