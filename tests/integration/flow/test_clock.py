@@ -10,6 +10,7 @@ from hub.database.pool import Database
 from hub.ids import new_id
 from hub.mailbox.messages import NewMessage, enqueue
 from hub.ownership.schedule import Schedule
+from tests.contract.hostile_pos import LOCATION, TOKEN, HostilePosServer, hostile_provider
 from tests.integration.flow.town import Town, town
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
@@ -127,6 +128,30 @@ async def test_a_deadline_rings_in_its_time_whatever_the_database_says_the_time_
         f"order/{placed}",
     )
     assert 60 < row["left"] < 690
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR])
+async def test_a_write_that_has_not_shown_itself_is_not_sent_again_because_an_hour_seems_over(
+    database: Database, database_url: str, hands: Hands, jump: int
+) -> None:
+    """The POS shows an order late and knows no key: the hub waits as long as it takes, by what it has lived through."""
+    async with (
+        town(database, database_url, hostile_provider(visibility_lag=3.0)) as here,
+        HostilePosServer("drop_after", visibility_lag=2.5) as pos,
+    ):
+        settings = {"lookup": True, "timeout_ms": 300}
+        await here.open(pos="hostile", pos_credentials={"access_token": TOKEN}, pos_location=LOCATION, pos_settings=settings)
+        here.sandbox_urls[here.pos] = pos.url
+        here.start()
+        placed = here.order()
+        await here.until("select 1 from hub.attempts where connection = $1 and step = 'order' and outcome is null", here.pos)
+        async with asyncio.timeout(5):
+            while not pos.orders:
+                await asyncio.sleep(0.02)
+        await hands.set(jump)
+        here.owners.wake([here.pos])
+        row = await here.state(placed, "accepted", seconds=40)
+        assert [order["reference"] for order in pos.orders] == [row["id"]]
 
 
 async def test_a_lease_taken_by_a_clock_that_was_ahead_is_free(database: Database, hands: Hands) -> None:
