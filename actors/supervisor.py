@@ -154,6 +154,7 @@ class SchedulerActor:
         while not self._stopping:
             try:
                 if await schedule.hold(15.0):
+                    await schedule.clock()
                     await schedule.deadlines()
                     if rounds % 120 == 0:
                         await schedule.retention()

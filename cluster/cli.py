@@ -72,6 +72,7 @@ def demo(
 def up() -> None:
     """Run the hub with your configuration, or embedded defaults."""
     from cluster.start import down as take_down
+    from cluster.start import leave
     from cluster.start import up as bring_up
 
     settings = settings_or_exit()
@@ -80,6 +81,7 @@ def up() -> None:
     if running.dashboard_url:
         err.print(f"       Ray dashboard {running.dashboard_url}")
     keeper = running.keeper
+    leave(running.settings)
     wait_for_signal(lambda: keeper is not None and keeper.taken_down)
     if settings.ray_address:
         say("leaving the cluster running: `hub down` takes the hub away")

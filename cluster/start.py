@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import os
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,6 +19,7 @@ from actors.process import code_version
 from cluster.embedded import start_postgres, start_valkey, stop
 from cluster.keeper import TAKEN_DOWN, Keeper
 from cluster.ray_cluster import connect, disconnect, ray_environment, start_ray, stop_ray
+from cluster.run_file import RunFile
 from hub.database.durability import check_durability
 from hub.database.migrate import migrate
 from hub.settings import Settings
@@ -25,6 +29,7 @@ log = structlog.get_logger("hub.start")
 READY_SECONDS = 60.0
 DRAIN_SECONDS = 10.0
 DRAINED_AT_ONCE = 100
+REVIVE_SECONDS = 90.0
 Say = Callable[[str], None]
 
 
@@ -57,6 +62,48 @@ def with_servers(settings: Settings, say: Say) -> Settings:
     return settings.replace(home=settings.home.absolute(), **changes)
 
 
+def _starts(configured: Settings, complete: Settings) -> dict[str, Callable[[], object]]:
+    """What this hub runs for itself, and how each starts again."""
+    home = configured.home
+    starts: dict[str, Callable[[], object]] = {}
+    if not configured.database_url:
+        starts["postgres"] = partial(start_postgres, home)
+    if not configured.redis_url:
+        starts["valkey"] = partial(start_valkey, home)
+    if not configured.ray_address:
+        starts["ray"] = starts["raylet"] = partial(revive_ray, complete)
+    return starts
+
+
+def revive_ray(settings: Settings) -> None:
+    """Start our Ray anew with everything on it, after its GCS or raylet died: this one has no memory that outlives it.
+
+    Nothing is lost, since all that matters is in the database. The apps are deployed by a process of their own, because a driver ends
+    with its raylet. Returns when they are, or when Ray died again.
+    """
+    start_ray(settings)
+    log_path = settings.home / "logs" / "revival.log"
+    run = RunFile(settings.home)
+    while run.child("ray") is not None and run.child("raylet") is not None and not (settings.home / TAKEN_DOWN).exists():
+        with log_path.open("ab") as output, contextlib.suppress(subprocess.TimeoutExpired):
+            command = [sys.executable, "-c", "from cluster.start import deploy_again; deploy_again()"]
+            environment = {**os.environ, **settings.to_environ(), **ray_environment(settings)}
+            done = subprocess.run(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=REVIVE_SECONDS, check=False
+            )
+            if done.returncode == 0:
+                log.warning("Ray runs again")
+                return
+        time.sleep(1.0)
+
+
+def deploy_again() -> None:
+    """Put owners and apps onto this hub's Ray, in a process of their own."""
+    settings = Settings.load()
+    attach(settings)
+    _deploy(settings)
+
+
 def up(settings: Settings, say: Say) -> Running:
     """Bring everything up and wait until it answers; what failed is raised after what was started is ended."""
     configured = settings
@@ -70,8 +117,7 @@ def up(settings: Settings, say: Say) -> Running:
 
 def _up(settings: Settings, say: Say) -> Running:
     (settings.home / TAKEN_DOWN).unlink(missing_ok=True)
-    keeper = Keeper(settings.home, postgres=not settings.database_url, valkey=not settings.redis_url)
-    settings = with_servers(settings, say)
+    configured, settings = settings, with_servers(settings, say)
     settings.open_master_keys(create=True)
     say("migrating the schema")
     admin = settings.admin_database_url or settings.database_url
@@ -93,6 +139,7 @@ def _up(settings: Settings, say: Say) -> Running:
     say("starting the API and the owners")
     _deploy(inherited)
     wait_until_ready(settings)
+    keeper = Keeper(settings.home, _starts(configured, inherited))
     keeper.start()
     return Running(settings, dashboard, keeper)
 
@@ -160,6 +207,7 @@ def down(running: Running, *, keep_cluster: bool = False) -> None:
     with contextlib.suppress(OSError):
         (settings.home / TAKEN_DOWN).touch()
     with contextlib.suppress(Exception):
+        attach(settings)
         drain()
     if settings.ray_address or keep_cluster:
         from ray import serve
@@ -176,10 +224,14 @@ def down(running: Running, *, keep_cluster: bool = False) -> None:
     stop(settings.home)
 
 
+def leave(settings: Settings) -> None:
+    """Leave our own Ray as a driver: one ends with its raylet, and this process must live to start that again."""
+    if not settings.ray_address:
+        disconnect()
+
+
 def attach(settings: Settings) -> None:
     """Join the cluster of a hub that runs, if one does."""
-    from cluster.run_file import RunFile
-
     os.environ.update(ray_environment(settings))
     child = RunFile(settings.home).child("ray")
     address = settings.ray_address or (f"127.0.0.1:{child.ports['port']}" if child is not None else "")

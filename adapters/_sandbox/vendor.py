@@ -262,8 +262,12 @@ class Sandbox(ABC):
             "stores": self.stores(),
             "calls": dict(self.calls),
             "rejected": list(self.rejected),
-            "webhooks": {"to": self.webhooks(), **(self._sender.counts if self._sender else {})},
+            "webhooks": {"to": self.webhooks(), **(self._sender.counts if self._sender else {}), "given_up_on": self._given_up_on()},
         }
+
+    def _given_up_on(self) -> list[Json]:
+        events = self._sender.given_up_on if self._sender is not None else []
+        return [{"kind": each.kind, "subject": each.subject, "body": each.body.decode("utf-8", "replace")} for each in events]
 
 
 def number(body: Json, name: str, default: float | None = None) -> float:

@@ -63,6 +63,7 @@ class Sender:
     def __init__(self, wire: Wire, faults: Faults, scale: float) -> None:
         self.scale = scale
         self.counts: Counter[str] = Counter()
+        self.given_up_on: list[Event] = []
         self._wire = wire
         self._faults = faults
         self._session: aiohttp.ClientSession | None = None
@@ -103,6 +104,7 @@ class Sender:
             if number < len(self._wire.webhook_schedule):
                 await asyncio.sleep(self._wire.webhook_schedule[number] * self.scale)
         self.counts["given_up"] += 1
+        self.given_up_on.append(event)
 
     async def _post(self, attempt: Attempt) -> str:
         """Send once; why it has to be sent again, or an empty text."""
@@ -124,10 +126,11 @@ class Sender:
             return "other_error"
 
     def forget(self) -> None:
-        """Drop what waits to be sent or sent again, and the counts."""
+        """Drop what waits to be sent or sent again, the counts, and what was given up on."""
         for task in self._running:
             task.cancel()
         self.counts.clear()
+        self.given_up_on.clear()
 
     async def close(self) -> None:
         """Stop sending and close the connections."""

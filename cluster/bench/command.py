@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from cluster.bench.faults.plan import KINDS
 from cluster.output import reserve_stdout
 
 bench = typer.Typer(help="Measure the hub on this machine, against something in the same run.", no_args_is_help=True)
@@ -105,16 +107,34 @@ def orders(
 @bench.command()
 def faults(
     as_json: Json = False,
-    orders: int = 1000,
-    rate: Annotated[float, typer.Option(help="Orders a second.")] = 20.0,
-    seed: Annotated[int, typer.Option(help="The same seed misbehaves the same way.")] = 1,
+    minutes: Annotated[float | None, typer.Option(help="How long orders come in; --orders is then minutes times rate.")] = None,
+    orders: Annotated[int | None, typer.Option(help="How many orders; 1,000 when nothing says otherwise.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Orders a second; 12 when nothing says otherwise.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed plans the same faults.")] = 1,
     pairs: Annotated[bool, typer.Option("--pairs", help="Every POS with every platform, instead of one pair.")] = False,
+    only: Annotated[str, typer.Option(help="Components to harm, by commas; all of them otherwise.")] = "",
+    plan: Annotated[bool, typer.Option("--plan", help="Print what would happen when, and end.")] = False,
+    journal: Annotated[Path | None, typer.Option(help="Where to write what was done; the hub then outlives an interruption.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the campaign of this journal, or check what it placed.")] = None,
 ) -> None:
-    """Orders under vendor faults while owners are killed; every order is then counted on both sides."""
-    from cluster.bench.faults import bench_faults
+    """Orders under vendor faults while every component is killed and stopped in turn; every order is then accounted for."""
+    from cluster.bench.faults import Wanted, bench_faults, default_components, make_plan, resume_faults
     from hub.settings import Settings
 
-    found = bench_faults(Settings.load(), _say, orders=orders, rate=rate, seed=seed, pairs=pairs)
+    chosen = tuple(part for part in only.split(",") if part)
+    if unknown := [part for part in chosen if part not in KINDS]:
+        raise typer.BadParameter(f"no component {', '.join(unknown)}; there are: {', '.join(KINDS)}")
+    rate = rate or (orders / (minutes * 60) if orders and minutes else 12.0)
+    wanted = Wanted(orders=orders or int((minutes or 0) * 60 * rate) or 1000, rate=rate, seed=seed, only=chosen, pairs=pairs)
+    if plan:
+        for fault in make_plan(seed, wanted.seconds, chosen or default_components(Settings.load(), _say)):
+            print(fault)
+        return
+    try:
+        found = resume_faults(_say, resume) if resume else bench_faults(Settings.load(), _say, wanted, journal)
+    except LookupError as error:
+        err.print(f"[red]{error}[/red]")
+        raise typer.Exit(2) from error
     _show(found, as_json, "faults")
     if not found["good"]:
         raise typer.Exit(1)

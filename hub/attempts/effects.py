@@ -6,11 +6,11 @@ ended and shown itself, looks for it by our reference, and only then sends again
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, TypeVar
 
 from hub.calls import TooOld, VendorClient
-from hub.clock import monotonic, utc_now
+from hub.clock import monotonic
 from hub.contract import AlreadyDone, Done, Drifted, OutcomeUnknown, Rejected, Repeat, Request, RetryLater, Step
 from hub.contract.capabilities import Adapter
 from hub.mailbox.changes import AttemptClosed, AttemptOpened, Changes, OrderGuard
@@ -92,6 +92,7 @@ class Effects:
         # Counted from before the commit: a process that was stopped while it waited for it must find itself too old.
         not_after = monotonic() + request.timeout
         await self._open(step, request)
+        self._desk.lifetimes.sending(self._subject, step.name, self._generation)
         try:
             response = await self._client.send(request, not_after=not_after)
         except AlreadyDone:
@@ -124,10 +125,12 @@ class Effects:
         return OutcomeUnknown(f"{step.name}: outcome unknown ({why})")
 
     async def _look_up(self, step: Step, left: Attempt, find: Find | None) -> Done | None:
-        shown = left.started_at + timedelta(seconds=left.timeout_seconds + self._lag)
-        wait = (shown - utc_now()).total_seconds()
+        shown = left.timeout_seconds + self._lag
+        # The database's clock may have been set meanwhile: what this owner has lived through is believed before it.
+        lived = self._desk.lifetimes.age(self._subject, step.name, self._generation)
+        wait = shown - min(lived, (self._desk.now() - left.started_at).total_seconds())
         if wait > 0:
-            raise RetryLater(f"{step.name}: waiting until the vendor must show it", after=wait)
+            raise RetryLater(f"{step.name}: waiting until the vendor must show it", after=min(wait, shown))
         if step.repeat is Repeat.NEVER or find is None:
             raise Unresolvable(f"{step.name} may have happened and {self._connection} offers no way to find out")
         return await find(step.name, left.first_started_at)
@@ -153,6 +156,7 @@ class Effects:
         return thaw(self._key.open(left.sealed_request(), self._tenant, "attempts", self._connection, self._subject, left.step))
 
     def _close(self, step: Step, outcome: Outcome, done: Done, detail: str = "") -> None:
+        self._desk.lifetimes.settled(self._subject, step.name, self._generation)
         self._desk.closed.append(
             AttemptClosed(
                 subject=self._subject,

@@ -125,6 +125,13 @@ class MemoryMailbox:
                 message.claimed_epoch, message.alone = None, False
                 message.tries = max(0, message.tries - 1)
 
+    async def clock_went_back(self, tenant: str, connection: str, epoch: int, seconds: float) -> None:
+        """Bring back by so much what was put off."""
+        now = self.stored.clock()
+        for message in self.stored.due():
+            if message.new.connection == connection and message.available_at > now:
+                message.available_at = max(now, message.available_at - timedelta(seconds=seconds))
+
     async def turn(self, tenant: str, connection: str, epoch: int, items: Sequence[Item], room: int, held: Sequence[int]) -> Turn:
         """Fence, apply what finished, claim what is next."""
         stored = self.stored

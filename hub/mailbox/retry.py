@@ -29,8 +29,13 @@ def backoff(tries: int, after: float | None = None) -> float:
     return max(wait, after or 0.0)
 
 
-def decide(error: Exception, tries: int) -> End:
-    """Say how a message ends whose handler raised this error after this many tries."""
+def decide(error: Exception, tries: int, alike: int | None = None) -> End:
+    """Say how a message ends whose handler raised this error after this many tries, the last `alike` of them with its kind of error.
+
+    What says that something is wrong for good (an answer nobody can read, a bug) counts only in a row: a message that waited out a
+    vendor's outage must not die of the first hiccup afterwards.
+    """
+    alike = tries if alike is None else alike
     detail = f"{type(error).__name__}: {error}"
     match error:
         case RetryLater():
@@ -40,10 +45,10 @@ def decide(error: Exception, tries: int) -> End:
         case AuthExpired() | AuthRevoked():
             return Later(backoff(tries, 1.0))
         case Drifted():
-            return Later(backoff(tries)) if tries < DRIFTED_TRIES else Dead("drifted", detail)
+            return Later(backoff(tries)) if alike < DRIFTED_TRIES else Dead("drifted", detail)
         case Misconfigured():
             return Dead("misconfigured", detail)
         case Rejected():
             return Dead("rejected", detail)
         case _:
-            return Later(backoff(tries, 1.0)) if tries < BUG_TRIES else Dead("error", detail)
+            return Later(backoff(tries, 1.0)) if alike < BUG_TRIES else Dead("error", detail)

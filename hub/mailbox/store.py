@@ -66,6 +66,10 @@ class MailboxStore(Protocol):
         """Let go of claims without suspicion."""
         ...
 
+    async def clock_went_back(self, tenant: str, connection: str, epoch: int, seconds: float) -> None:
+        """Bring back by so much what was put off; raises Replaced, Unreachable."""
+        ...
+
 
 class RefusedByDatabase(Exception):
     """A value in these items cannot be stored."""
@@ -194,6 +198,10 @@ class PostgresMailbox:
     async def release(self, tenant: str, connection: str, epoch: int) -> None:
         """Give claims back in peace."""
         await self._call("select hub.owner_release($1, $2, $3)", tenant, connection, epoch)
+
+    async def clock_went_back(self, tenant: str, connection: str, epoch: int, seconds: float) -> None:
+        """What was put off, and attempts that seem to lie ahead, are brought back."""
+        await self._call("select hub.owner_clock_back($1, $2, $3, $4)", tenant, connection, epoch, seconds)
 
 
 def _claim(row: asyncpg.Record) -> Claim:

@@ -41,6 +41,8 @@ from hub.ownership.workplace import Workplace
 
 LOOK_SECONDS = 2.0
 """How soon a queued order is asked for, where its POS can be asked; its own call is expected to come first."""
+CLOCK_DOUBT = timedelta(hours=2)
+"""How far a clock of ours may have been ahead when an order was sent."""
 LOOK_FOR_SECONDS = 3600.0
 """How long a cancelled order that may be in the POS is looked for."""
 
@@ -85,7 +87,8 @@ def _finder(adapter: Adapter, task: SubmitTask) -> Find | None:
     search = adapter
 
     async def find(step: str, since: datetime) -> Done | None:
-        return await search.find(task, step, since)
+        # An hour ahead, our clock would have it looked for after it was made; before it was placed it is nowhere.
+        return await search.find(task, step, max(task.order.placed_at, since - CLOCK_DOUBT))
 
     return find
 

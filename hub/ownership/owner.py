@@ -20,6 +20,7 @@ from hub.mailbox.claims import Claim
 from hub.mailbox.retry import decide
 from hub.mailbox.store import Activation, Item, MailboxStore, RefusedByDatabase, Replaced, Turn, Unreachable
 from hub.ownership.alone import Door
+from hub.ownership.clocks import DatabaseClock, Lifetimes
 from hub.ownership.endings import dead, suspended, with_closed
 
 log = structlog.get_logger("hub.owner")
@@ -42,6 +43,15 @@ class Desk:
         self._owner = owner
         self.claim = claim
         self.closed: list[AttemptClosed] = []
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """How long the owner has known of writes whose outcome is open."""
+        return self._owner.lifetimes
+
+    def now(self) -> datetime:
+        """The database's time: what its rows' times are held against."""
+        return self._owner.clock.now()
 
     async def commit(self, changes: Changes) -> None:
         """Commit progress in the next turn; raises Superseded when its compare-and-set missed."""
@@ -98,6 +108,8 @@ class Owner:
         """When the next message is due, on the monotonic clock; None when none is."""
         self._worked = monotonic()
         self.turns = self.handled = self.cut = 0
+        self.clock, self.lifetimes = DatabaseClock(), Lifetimes()
+        self._failed: dict[int, tuple[type[Exception], int]] = {}
 
     def wake(self) -> None:
         """Look at the mailbox soon; many wake-ups become one look."""
@@ -199,17 +211,26 @@ class Owner:
             batch, self._finished = self._one_per_order(self._finished)
             room = self._free(batch)
             if batch or room > 0 or self._stopping:
-                turn = await self._turn(batch, room)
-                self._settle(batch, turn)
-                self._suspects = turn.suspects
-                if not turn.suspects or not self._held:
-                    self._door.open(self)
+                await self._take_turn(batch, room)
             else:
                 self._next_look = monotonic() + LOOK_SECONDS
             if self._finished:
                 self._news.set()
             if self._stopping and not self._finished and (not self._held or self._late()):
                 return
+
+    async def _take_turn(self, batch: list[_Finished], room: int) -> None:
+        asked = monotonic()
+        turn = await self._turn(batch, room)
+        back = self.clock.follow(turn.now, asked)
+        self._settle(batch, turn)
+        self._suspects = turn.suspects
+        if not turn.suspects or not self._held:
+            self._door.open(self)
+        if back:
+            log.warning("the database's clock went back", connection=self.connection, seconds=round(back))
+            await self._store.clock_went_back(self.tenant, self.connection, self.epoch, back)
+            self._news.set()
 
     def _free(self, batch: list[_Finished]) -> int:
         """How many messages this turn may claim."""
@@ -266,7 +287,7 @@ class Owner:
 
     async def _turn(self, batch: list[_Finished], room: int) -> Turn:
         held = [message for message in self._held if all(f.claim.message != message or f.waiter for f in batch)]
-        items = [Item(f.claim.message, f.changes) for f in batch]
+        items = [Item(f.claim.message, self.clock.translated(f.changes)) for f in batch]
         self.turns += 1
         try:
             return await self._store.turn(self.tenant, self.connection, self.epoch, items, room, held)
@@ -281,7 +302,7 @@ class Owner:
         turn: Turn | None = None
         for number, finished in enumerate(batch):
             try:
-                item = Item(finished.claim.message, finished.changes)
+                item = Item(finished.claim.message, self.clock.translated(finished.changes))
                 turn = await self._store.turn(self.tenant, self.connection, self.epoch, [item], 0, held)
                 if turn.missed:
                     missed.add(number)
@@ -351,6 +372,7 @@ class Owner:
         )
         try:
             changes = await self._handle(desk)
+            self._failed.pop(claim.message, None)
         except Superseded:
             return
         except asyncio.CancelledError:
@@ -359,9 +381,10 @@ class Owner:
             log.warning("access was revoked", error=str(error))
             changes = suspended(self.connection, claim, str(error))
         except Exception as error:  # every failure becomes a decision about the message
-            end = decide(error, claim.tries)
+            end = decide(error, claim.tries, self._alike(claim, error))
             if isinstance(end, Dead):
                 log.exception("gave up", tries=claim.tries)
+                self._failed.pop(claim.message, None)
                 changes = dead(claim, end)
             else:
                 log.warning("will try again", error=f"{type(error).__name__}: {error}", tries=claim.tries, after=end)
@@ -370,6 +393,13 @@ class Owner:
             changes = with_closed(changes, desk.closed)
         self._finished.append(_Finished(claim, changes, None))
         self._news.set()
+
+    def _alike(self, claim: Claim, error: Exception) -> int:
+        """How many tries of a message failed in a row with this kind of error, as far as this owner has seen them."""
+        kind, count = self._failed.get(claim.message, (type(error), 0))
+        count = count + 1 if kind is type(error) else 1
+        self._failed[claim.message] = (type(error), count)
+        return count
 
     async def progress(self, claim: Claim, changes: Changes) -> None:
         """Commit progress of a running handler (see `Desk.commit`)."""

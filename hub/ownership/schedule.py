@@ -49,6 +49,13 @@ class Schedule:
         """Hold the Scheduler's lease."""
         return await self._database.fetchval("select hub.take_singleton('scheduler', $1, $2)", self._holder, seconds) is not None
 
+    async def clock(self) -> float:
+        """See whether the database's clock went back, and bring back what was put off meanwhile; the seconds."""
+        back: float = await self._database.fetchval("select hub.mend_clock()")
+        if back:
+            log.warning("the database's clock went back", seconds=round(back))
+        return back
+
     async def deadlines(self) -> int:
         """Raise an alert for each undecided order close to or past its deadline, whatever its own clock message did."""
         self._looked_at = time.monotonic()

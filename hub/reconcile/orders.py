@@ -45,7 +45,6 @@ def first_reconcile(connection: str) -> NewMessage:
         subject="sync/orders",
         dedupe_key=PERIODIC,
         lane=Lane.BULK,
-        available_at=utc_now(),
     )
 
 

@@ -1,4 +1,4 @@
-"""The promise under fire: vendor faults, duplicated and reordered webhooks, and owners killed with -9."""
+"""The promise under fire: vendor faults, duplicated and reordered webhooks, and every component killed or stopped in turn."""
 
 import json
 import subprocess

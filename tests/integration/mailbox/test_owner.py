@@ -2,11 +2,12 @@
 
 import asyncio
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 
 from hub.clock import utc_now
-from hub.contract import Lane, RetryLater
+from hub.contract import Drifted, Lane, RetryLater
 from hub.database.pool import Database
 from hub.mailbox.changes import Changes, Dead, Later, NewEvent, OrderGuard, OrderUpdate
 from hub.mailbox.messages import NewMessage
@@ -325,3 +326,26 @@ async def test_a_value_that_row_security_forbids_is_refused(bench: Bench, databa
         await store.turn(bench.tenant, bench.pos, activation.epoch, [Item(0, Changes(messages=(message,)))], 0, [])
     assert await other.rows("select 1 from hub.due") == []
     await store.close()
+
+
+async def test_only_failures_of_one_kind_in_a_row_are_held_against_a_message(bench: Bench) -> None:
+    """It waited out a vendor's outage: one answer that cannot be read afterwards does not kill it; six in a row do."""
+    errors: list[Exception] = [RetryLater("away", after=0.0) for _ in range(7)] + [Drifted("garbled")]
+
+    async def handle(desk: Desk) -> Changes:
+        if errors:
+            raise errors.pop(0)
+        return Changes()
+
+    await bench.put(bench.message("hiccup"))
+    with patch("hub.mailbox.retry.backoff", lambda tries, after=None: 0.0):
+        async with running(bench.owner(handle)):
+            await bench.idle()
+        assert errors == []
+        assert await bench.rows("select 1 from hub.dead_letters") == []
+        errors += [Drifted("garbled") for _ in range(6)]
+        await bench.put(bench.message("changed"))
+        async with running(bench.owner(handle)):
+            await bench.idle()
+    (dead,) = await bench.rows("select reason, tries from hub.dead_letters")
+    assert (dead["reason"], dead["tries"], errors) == ("drifted", 6, [])

@@ -1,0 +1,36 @@
+"""What a campaign did, a JSON line at a time: written before it is relied on, so that another process can go on or check."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+class Journal:
+    """A file of JSON lines, appended and flushed to the disk line by line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("a", encoding="utf-8")
+        path.chmod(0o600)
+
+    def write(self, what: str, **fields: Any) -> None:
+        """Append one line."""
+        self._file.write(json.dumps({"what": what, **fields}) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """All lines; one that was cut short at the end is left out."""
+    lines = []
+    for text in path.read_text("utf-8").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines
