@@ -148,6 +148,7 @@ def stream(
     kill: Annotated[
         str, typer.Option(help="Cut all sockets: by the death of `replica` or `haproxy`, a `reload` of HAProxy, or a `drain`.")
     ] = "",
+    rate: Annotated[float, typer.Option(help="Events a second to all sockets while clients are cut and come back.")] = 1.0,
 ) -> None:
     """WebSockets held: what each costs, how soon an event is at all of them, and how their clients come back."""
     from typing import cast, get_args
@@ -157,7 +158,7 @@ def stream(
 
     if kill not in get_args(Kill):
         raise typer.BadParameter("replica, haproxy, reload or drain", param_hint="--kill")
-    found = bench_stream(Settings.load(), _say, sockets=sockets, events=events, kill=cast("Kill", kill))
+    found = bench_stream(Settings.load(), _say, sockets=sockets, events=events, kill=cast("Kill", kill), rate=rate)
     _show(found, as_json, "stream")
     told = found.get("kill", {"missed": 0, "repeated": 0})
     if found["void"] or told["missed"] or told["repeated"]:

@@ -218,7 +218,7 @@ def _kernel() -> int:
     return slab * 1024 + int(sockets[sockets.index("mem") + 1]) * 4096
 
 
-def bench_stream(settings: Settings, say: Say, *, sockets: int, events: int, kill: Kill) -> dict[str, Any]:
+def bench_stream(settings: Settings, say: Say, *, sockets: int, events: int, kill: Kill, rate: float) -> dict[str, Any]:
     """Hold sockets and measure; returns figures, with `void` when the clients' process was the limit."""
     import cluster.ray_environment as environment
 
@@ -241,7 +241,7 @@ def bench_stream(settings: Settings, say: Say, *, sockets: int, events: int, kil
         result |= _idle(hub, say)
         result["metrics"] = hub.metrics()
         if kill:
-            result["kill"] = _kill(crowd, hub, happenings, sockets, kill, say)
+            result["kill"] = _kill(crowd, hub, happenings, sockets, kill, rate, say)
         result |= _extrapolate(result)
         return result
 
@@ -310,11 +310,11 @@ def _idle(hub: Hub, say: Say) -> dict[str, Any]:
     return {"idle_replica_cpu_percent": round(replica, 1), "idle_haproxy_cpu_percent": round(haproxy, 1)}
 
 
-def _kill(crowd: Crowd, hub: Hub, happenings: Happenings, sockets: int, kill: Kill, say: Say) -> dict[str, Any]:
+def _kill(crowd: Crowd, hub: Hub, happenings: Happenings, sockets: int, kill: Kill, rate: float, say: Say) -> dict[str, Any]:
     """Cut every client and wait until all are back and have heard everything."""
     before = crowd.ask("status")
     crowd.ask("mark")
-    with happenings.going_on(5):
+    with happenings.going_on(rate):
         time.sleep(1.0)
         began = time.monotonic()
         if kill == "replica":
@@ -343,6 +343,7 @@ def _kill(crowd: Crowd, hub: Hub, happenings: Happenings, sockets: int, kill: Ki
         "resumed_after_seconds": round(max(hellos, default=math.nan), 1),
         "back_in_second": dict(sorted(Counter(int(at) for at in hellos).items())),
         "jitter_seconds": JITTER_SECONDS,
+        "client_cpu_share": round((found["cpu"] - before["cpu"]) / (time.monotonic() - began + 1), 2),
         "events_meanwhile": happenings.last - before["heard_by_all"],
         "heard_by_all": found["heard_by_all"] == happenings.last,
         "missed": found["missed"] - before["missed"],

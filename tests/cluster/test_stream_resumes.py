@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.full, pytest.mark.timeout(300)]
 def bench(kill: str) -> dict[str, Any]:
     """Run the benchmark in a process of its own: a process joins one Ray cluster in its life."""
     command = [sys.executable, "-c", "from cluster.cli import main; main()", "bench", "stream", "--json"]
-    command += ["--sockets=500", "--events=3", f"--kill={kill}"]
+    command += ["--sockets=500", "--events=3", "--rate=5", f"--kill={kill}"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HUB_", "RAY_"))}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.stdout.strip().endswith("}"), done.stderr[-3000:]
