@@ -71,18 +71,18 @@ _FILLS = {
     "facts": f"""
 insert into hub.facts (tenant_id, connection, dedupe_key, message, at)
 select s.tenant, s.platform, 'order/' || {_NAME} || '/' || g % 5, g,
-  clock_timestamp() - {FACT_DAYS} * interval '1 day' * (1 - g / $3::float8)
+  hub.clock() - {FACT_DAYS} * interval '1 day' * (1 - g / $3::float8)
 from generate_series($1::bigint, $2::bigint) g {_SHOP}""",
     "messages": f"""
 insert into hub.messages (tenant_id, id, connection, kind, subject, dedupe_key, body, correlation, at)
 select s.tenant, g, s.platform, 'order.placed', 'order/' || {_NAME}, 'order/' || {_NAME} || '/' || g % 5,
   decode(repeat(md5(g::text), 8), 'hex'), 'cor_' || lpad(g::text, 26, '0'),
-  clock_timestamp() - {MESSAGE_DAYS} * interval '1 day' * (1 - g / $3::float8)
+  hub.clock() - {MESSAGE_DAYS} * interval '1 day' * (1 - g / $3::float8)
 from generate_series($1::bigint, $2::bigint) g {_SHOP}""",
     "events": f"""
 insert into hub.events (tenant_id, type, subject, location, data, correlation, at)
 select s.tenant, 'order.updated', {_ORDER}, s.location, '{{"step": "accepted", "state": "accepted"}}', 'cor_' || lpad(g::text, 26, '0'),
-  clock_timestamp() - {EVENT_DAYS} * interval '1 day' * (1 - g / $3::float8)
+  hub.clock() - {EVENT_DAYS} * interval '1 day' * (1 - g / $3::float8)
 from generate_series($1::bigint, $2::bigint) g {_SHOP}""",
     "consumers": f"""
 insert into hub.consumers (tenant_id, id, sealed_key)
@@ -96,25 +96,25 @@ select s.tenant, {_ORDER}, s.link, s.location, 'ubereats', {_NAME}, s.platform, 
   'accept', decode(repeat(md5(g::text), 16), 'hex'), 'cns_' || lpad((g / 5)::text, 26, '0'), (g / 5 % 1000)::text,
   '{{"total": {{"amount": 1250, "currency": "USD"}}}}', t.at, t.at + interval '5 minutes', t.at, t.at
 from generate_series($1::bigint, $2::bigint, 5) g {_SHOP}
-cross join lateral (select clock_timestamp() - {EVENT_DAYS} * interval '1 day' * (1 - g / $3::float8) as at) t""",
+cross join lateral (select hub.clock() - {EVENT_DAYS} * interval '1 day' * (1 - g / $3::float8) as at) t""",
     "attempts": f"""
 insert into hub.attempts (tenant_id, connection, subject, step, generation, order_id, repeat, idempotency_key, request, sealed_with,
   timeout_seconds, epoch, started_at, first_started_at, finished_at, outcome)
 select s.tenant, s.pos, 'order/' || {_ORDER}, 'order', 1, {_ORDER}, 'key', md5(g::text), decode(repeat(md5(g::text), 16), 'hex'), 'day', 10,
   1, t.at, t.at, t.at, 'done'
 from generate_series($1::bigint, $2::bigint, 5) g {_SHOP}
-cross join lateral (select clock_timestamp() - {FACT_DAYS} * interval '1 day' * (1 - g / $3::float8) as at) t""",
+cross join lateral (select hub.clock() - {FACT_DAYS} * interval '1 day' * (1 - g / $3::float8) as at) t""",
     "dead_letters": f"""
 insert into hub.dead_letters (tenant_id, id, connection, kind, subject, lane, message_at, reason, tries, at, resolution, resolved_at)
-select s.tenant, g, s.platform, 'order.placed', 'order/' || {_NAME}, 1, clock_timestamp(), 'refused', 3, clock_timestamp(), 'skipped',
-  clock_timestamp()
+select s.tenant, g, s.platform, 'order.placed', 'order/' || {_NAME}, 1, hub.clock(), 'refused', 3, hub.clock(), 'skipped',
+  hub.clock()
 from generate_series($1::bigint, $2::bigint, 100) g {_SHOP}""",
     "alerts": f"""
 insert into hub.alerts (tenant_id, id, dedupe_key, kind, severity, subject, detail, raised_at, seen_at, cleared_at)
 select s.tenant, 'alr_' || lpad(g::text, 26, '0'), 'late/' || g, 'order.late', 'critical', {_ORDER}, 'it is late', t.at, t.at,
   case when g > 1000 then t.at end
 from generate_series($1::bigint, $2::bigint, 100) g {_SHOP}
-cross join lateral (select clock_timestamp() - {EVENT_DAYS} * interval '1 day' * (1 - g / $3::float8) as at) t""",
+cross join lateral (select hub.clock() - {EVENT_DAYS} * interval '1 day' * (1 - g / $3::float8) as at) t""",
 }
 _TOGETHER = (("messages", "dead_letters", "facts"), ("events", "consumers", "orders", "attempts", "alerts"))
 """What is filled by each of two sessions, one a core."""

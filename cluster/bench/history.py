@@ -99,7 +99,17 @@ async def _pages(connection: Any) -> int:
     return int(await connection.fetchval("select sum(hits + reads) from pg_stat_get_backend_io(pg_backend_pid())"))
 
 
-async def _place(database: Database, shop: Shop, rows: int) -> Place:
+async def pages_of(connection: Any, tenant: str, query: Query, repeats: int) -> int:
+    """Pages that a run of a query touches, on average."""
+    await _once(connection, tenant, query)
+    before = await _pages(connection)
+    for _ in range(repeats):
+        await _once(connection, tenant, query)
+    return round((await _pages(connection) - before) / repeats)
+
+
+async def place_in(database: Database, shop: Shop, rows: int) -> Place:
+    """The middle of a filled shop's history."""
     async with database.tenant(shop.tenant) as t:
         event: Any = await t.fetchrow(_MIDDLE, shop.tenant, rows // 4)
         order: Any = await t.fetchrow("select id, placed_at from hub.orders order by placed_at, id offset $1 limit 1", rows // 20)
@@ -151,7 +161,7 @@ async def _open(urls: PostgresUrls, name: str, rows: int, say: Say) -> History:
     await owner.execute("vacuum (analyze) hub.due")
     size = await owner.fetchval("select pg_database_size(current_database())")
     figures = {"rows": rows, "fill_seconds": round(filled, 1), "database_mib": round(size / 2**20), "append_a_fact": appended}
-    return History(rows, owner, database, await _place(database, shops[0], rows), figures)
+    return History(rows, owner, database, await place_in(database, shops[0], rows), figures)
 
 
 async def _ask(history: History, label: str, repeats: int) -> list[float]:
@@ -164,11 +174,8 @@ async def _ask(history: History, label: str, repeats: int) -> list[float]:
             return await t.fetch(statement, days)
 
     async with history.database.pool.acquire() as connection:
-        await _once(connection, history.place.shop.tenant, query)
-        before = await _pages(connection)
-        taken = [await _once(connection, history.place.shop.tenant, query) for _ in range(repeats)]
-        history.pages[label] = round((await _pages(connection) - before) / repeats)
-    return taken
+        history.pages[label] = await pages_of(connection, history.place.shop.tenant, query, 1)
+        return [await _once(connection, history.place.shop.tenant, query) for _ in range(repeats)]
 
 
 async def _compare(urls: PostgresUrls, rows: Sequence[int], repeats: int, say: Say) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ order by o.placed_at desc, o.id desc limit :limit;
 -- name: open_orders(state, provider, location, since, until, text, at, after, limit)
 -- As above among those that are not over, which are few however long the history is.
 select o.*, c.sealed_key from hub.orders o join hub.consumers c on c.tenant_id = o.tenant_id and c.id = o.consumer
-where not o.over and o.state = :state
+where o.ended is null and o.state = :state
   and (:provider::text is null or o.platform = :provider or o.pos = :provider)
   and (:location::text is null or o.location = :location)
   and o.placed_at >= coalesce(:since::timestamptz, '-infinity') and o.placed_at < coalesce(:until::timestamptz, 'infinity')
@@ -25,7 +25,7 @@ order by o.placed_at desc, o.id desc limit :limit;
 -- name: past_orders(state, provider, location, since, until, text, at, after, limit)
 -- As above among those that are over, by their state: a rare one is found without the others.
 select o.*, c.sealed_key from hub.orders o join hub.consumers c on c.tenant_id = o.tenant_id and c.id = o.consumer
-where o.over and o.state = :state
+where o.ended is not null and o.ended = :state
   and (:provider::text is null or o.platform = :provider or o.pos = :provider)
   and (:location::text is null or o.location = :location)
   and o.placed_at >= coalesce(:since::timestamptz, '-infinity') and o.placed_at < coalesce(:until::timestamptz, 'infinity')

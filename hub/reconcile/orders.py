@@ -23,14 +23,14 @@ POS_WINDOW = timedelta(hours=12)
 OF_PLATFORM = (
     "select platform_order_id, state, version, updated_at from hub.orders where delivery_connection = $1 and platform_order_id = any($2)"
     " union all select platform_order_id, state, version, updated_at from hub.orders"
-    " where delivery_connection = $1 and not over and platform_order_id <> all($2)"
+    " where delivery_connection = $1 and ended is null and platform_order_id <> all($2)"
 )
 """Orders that a platform listed, and those that are open here; each part has its index."""
 OF_POS = (
     "select pos_order_id, state, decision, version, updated_at, placed_at from hub.orders"
     " where pos_connection = $1 and pos_order_id is not null and pos_order_id = any($2)"
     " union all select pos_order_id, state, decision, version, updated_at, placed_at from hub.orders"
-    " where pos_connection = $1 and pos_order_id is not null and not over and pos_order_id <> all($2)"
+    " where pos_connection = $1 and pos_order_id is not null and ended is null and pos_order_id <> all($2)"
 )
 """Orders that a POS listed, and those that are open here and known there."""
 UNLINKED_SECONDS = 6 * 3600.0

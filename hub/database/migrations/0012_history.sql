@@ -1,23 +1,20 @@
 -- Tables that stay as fast as they were: fewer and steadier indexes, vacuum that keeps up, and an end for what has no use any more.
--- On a filled database the column `over` rewrites hub.orders once, under a lock: see docs/adr/0011 for how long.
+-- On a filled database the column `ended` rewrites hub.orders once, under a lock: see docs/adr/0011 for how long.
 
 -- Nothing reads by these; each cost an entry for every row.
 drop index hub.messages_connection;
 drop index hub.attempts_order;
 
--- An index that names `state` makes every change of it touch all of the row's indexes. `over` changes once in an order's life, so the
--- changes before are made inside the page.
-alter table hub.orders add column over boolean not null
-  generated always as (state in ('completed', 'cancelled', 'rejected', 'failed')) stored;
+-- An index that names `state`, be it in its predicate, makes every change of it touch all of the row's indexes. `ended` is null until the
+-- order is over and changes once in its life: the changes before are made inside the page.
+alter table hub.orders add column ended text
+  generated always as (case when state in ('completed', 'cancelled', 'rejected', 'failed') then state end) stored;
 drop index hub.orders_open;
-create index orders_open on hub.orders (delivery_connection, deadline_at) where not over;
-create index orders_open_pos on hub.orders (pos_connection) where not over;
-create index orders_open_placed on hub.orders (tenant_id, placed_at, id) where not over;
--- Of what is over, some states are rare.
-create index orders_over_placed on hub.orders (tenant_id, state, placed_at, id) where over;
-
--- Open alerts are few, cleared ones are history.
-create index alerts_open_list on hub.alerts (tenant_id, id) where cleared_at is null;
+create index orders_open on hub.orders (delivery_connection, deadline_at) where ended is null;
+create index orders_open_pos on hub.orders (pos_connection) where ended is null;
+create index orders_open_placed on hub.orders (tenant_id, placed_at, id) where ended is null;
+-- Of what is over, some ends are rare.
+create index orders_ended on hub.orders (tenant_id, ended, placed_at, id) where ended is not null;
 
 -- Vacuum by number of dead rows, not by a share of a table that only grows.
 alter table hub.orders set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
@@ -182,7 +179,7 @@ begin
   elsif p_table = 'attempts' then
     -- A write whose end nobody knows stays, and so do those of an order that goes on.
     delete from hub.attempts a where a.ctid >= v_low and a.ctid < v_high and a.started_at < v_cutoff and a.outcome is not null
-      and not exists (select 1 from hub.orders o where o.tenant_id = a.tenant_id and o.id = a.order_id and not o.over);
+      and not exists (select 1 from hub.orders o where o.tenant_id = a.tenant_id and o.id = a.order_id and o.ended is null);
   elsif p_table = 'dead_letters' then
     delete from hub.dead_letters l where l.ctid >= v_low and l.ctid < v_high and l.resolved_at < v_cutoff
       and not exists (select 1 from hub.due d where d.id = l.id);
@@ -224,8 +221,8 @@ create or replace function hub.operator_figures()
   select (select count(*) from hub.due d where d.available_at <= hub.clock()),
     (select min(d.available_at) from hub.due d where d.available_at <= hub.clock()),
     (select count(*) from hub.dead_letters l where l.resolved_at is null),
-    (select count(*) from hub.orders o where not o.over),
-    (select count(*) from hub.orders o where not o.over and o.state = 'received' and o.deadline_at < hub.clock()),
+    (select count(*) from hub.orders o where o.ended is null),
+    (select count(*) from hub.orders o where o.ended is null and o.state = 'received' and o.deadline_at < hub.clock()),
     hub.clock()
 $$;
 
@@ -233,7 +230,7 @@ create or replace function hub.undecided_orders(p_within double precision)
   returns table (tenant_id text, id text, delivery_connection text, platform_order_id text, location text, deadline_at timestamptz)
   language sql stable security definer set search_path = pg_catalog as $$
   select o.tenant_id, o.id, o.delivery_connection, o.platform_order_id, o.location, o.deadline_at
-  from hub.orders o where not o.over and o.state = 'received' and o.deadline_at < hub.clock() + make_interval(secs => p_within)
+  from hub.orders o where o.ended is null and o.state = 'received' and o.deadline_at < hub.clock() + make_interval(secs => p_within)
   order by o.deadline_at limit 500
 $$;
 

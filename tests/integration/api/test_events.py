@@ -2,6 +2,7 @@
 
 import base64
 
+import asyncpg
 import pytest
 
 from tests.integration.api.api_world import World
@@ -59,3 +60,22 @@ async def test_a_strange_cursor_is_422(world: World, cursor: str) -> None:
     answer = await world.call(world.a, "GET", f"/events?cursor={cursor}")
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_cursor_from_before_what_is_kept_is_410(world: World, owner_url: str) -> None:
+    """Whoever would miss events is told so, and starts at the oldest that is kept by leaving the cursor out."""
+    first = (await world.call(world.a, "GET", "/events?limit=1")).json()
+    kept = (await world.call(world.a, "GET", f"/events?limit=200&cursor={first['next_cursor']}")).json()["items"]
+    owner = await asyncpg.connect(owner_url)
+    try:
+        await owner.execute(
+            "update hub.events set at = at - interval '100 days' where tenant_id = $1 and type <> 'order.created'", world.a.tenant
+        )
+        await owner.execute("select hub.retain_events(90, '', 2)")
+    finally:
+        await owner.close()
+    answer = await world.call(world.a, "GET", f"/events?cursor={first['next_cursor']}")
+    assert answer.status_code == 410
+    assert answer.json()["type"] == "urn:hub:problem:cursor-forgotten"
+    fresh = (await world.call(world.a, "GET", "/events?limit=200")).json()["items"]
+    assert [event["id"] for event in fresh] == [event["id"] for event in kept[1:]]

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 
 from hub.database.pool import Database
@@ -338,3 +339,29 @@ async def test_sockets_that_come_and_go_at_once_leave_the_rest_alone(world: Worl
         await asyncio.sleep(0.02)
     assert await staying == [f"s{number}" for number in range(30)]
     await asyncio.gather(*visits)
+
+
+async def test_a_resume_from_before_what_is_kept_is_told_behind(world: World, owner_url: str) -> None:
+    """A socket whose cursor is older than the oldest event gets `behind`, then what happens next; at the floor all that is kept."""
+    cursors = []
+    async with world.socket(world.a) as client:
+        cursors.append((await client.hello())["cursor"])
+        for number in range(3):
+            await world.happen(world.a, f"s{number}")
+            await client.subjects(1)
+            cursors.append(client.cursor)
+    owner = await asyncpg.connect(owner_url)
+    try:
+        await owner.execute("update hub.events set at = at - interval '100 days' where tenant_id = $1 and subject in ('s0', 's1')", world.a)
+        assert await owner.fetchval("select gone from hub.retain_events(90, '', 100)") == 2
+    finally:
+        await owner.close()
+    async with world.socket(world.a, cursor=cursors[2]) as client:
+        await client.hello()
+        await client.say(type="ping")
+        assert {(await client.frame())["type"] for _ in range(2)} == {"event", "pong"}
+    async with world.socket(world.a, cursor=cursors[0]) as client:
+        await client.hello()
+        assert (await client.frame())["type"] == "behind"
+        await world.happen(world.a, "now")
+        assert await client.subjects(1) == ["now"]
