@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import importlib.metadata
 from collections.abc import Callable
-
-import redis.asyncio
+from typing import Any
 
 from hub.settings import Settings
 
@@ -23,20 +22,26 @@ def configure(settings: Settings) -> None:
 
 
 def after_commit(redis_url: str) -> Callable[[str], None]:
-    """A function that hints "this tenant has news"; losing the hint costs a second."""
-    client = redis.asyncio.Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1) if redis_url else None
+    """A function that hints "this tenant has news"; losing the hint costs a second. Its client is made, and imported, at the first hint."""
     pending: set[str] = set()
     tasks: set[asyncio.Task[None]] = set()
+    made: list[Any] = []
+
+    def connect() -> None:
+        import redis.asyncio
+
+        made.append(redis.asyncio.Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1))
 
     async def send() -> None:
-        assert client is not None
+        if not made:
+            await asyncio.to_thread(connect)
         while pending:
             tenant = pending.pop()
             with contextlib.suppress(Exception):
-                await client.publish(f"news:{tenant}", b"1")
+                await made[0].publish(f"news:{tenant}", b"1")
 
     def hint(tenant: str) -> None:
-        if client is None:
+        if not redis_url:
             return
         pending.add(tenant)
         if not tasks:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Collection
 from typing import Any
 
@@ -23,6 +24,7 @@ log = structlog.get_logger("hub.actor")
 
 SUPERVISOR = "supervisor"
 SCHEDULER = "scheduler"
+GONE_SECONDS = 10.0
 
 
 class RayHosts:
@@ -73,6 +75,7 @@ class RayHosts:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(_wait(handle.drain.remote()), DRAIN_SECONDS + 10)
             await asyncio.to_thread(ray.kill, handle)
+            await asyncio.to_thread(_gone, host)
         self._known.discard(host)
 
     def wake(self, connections: Collection[str]) -> None:
@@ -82,6 +85,18 @@ class RayHosts:
     def forget(self) -> None:
         """Look for every actor anew in the next round."""
         self._known.clear()
+
+
+def _gone(name: str) -> None:
+    """Wait until the name of an actor that was killed is free; raises TimeoutError."""
+    limit = time.monotonic() + GONE_SECONDS
+    while time.monotonic() < limit:
+        try:
+            ray.get_actor(name, NAMESPACE)
+        except ValueError:
+            return
+        time.sleep(0.02)
+    raise TimeoutError(name)
 
 
 async def _wait(reference: Any) -> Any:

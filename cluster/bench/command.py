@@ -182,3 +182,43 @@ def history(
         err.print("[red]--rows wants whole numbers from 1000 on, such as 10000,5000000[/red]")
         raise typer.Exit(2)
     _show(bench_history(_say, rows=sizes, repeats=repeats), as_json, "history")
+
+
+@bench.command()
+def actors(
+    as_json: Json = False,
+    connections: int = 5000,
+    per_actor: Annotated[int, typer.Option(help="Connections a process of the packed crowd.")] = 500,
+    singles: Annotated[int, typer.Option(help="Connections beside them with a process each.")] = 10,
+    seconds: Annotated[float, typer.Option(help="How long each crowd is watched while it is idle.")] = 10.0,
+    passive_after: Annotated[float, typer.Option(help="HUB_PASSIVE_AFTER_SECONDS of this run.")] = 5.0,
+) -> None:
+    """Idle connections: start, memory and CPU of each, packed and one a process; activation and passivation."""
+    from cluster.bench.actors import bench_actors
+    from hub.settings import Settings
+
+    found = bench_actors(
+        Settings.load(),
+        _say,
+        connections=connections,
+        per_actor=per_actor,
+        singles=singles,
+        seconds=seconds,
+        passive_after=passive_after,
+    )
+    _show(found, as_json, "actors")
+
+
+@bench.command()
+def failover(
+    as_json: Json = False,
+    rounds: int = 8,
+    connections: int = 1,
+    per_actor: int = 1,
+) -> None:
+    """From kill -9 of an owner's process until its next message is handled."""
+    from cluster.bench.failover import bench_failover
+    from hub.settings import Settings
+
+    found = bench_failover(Settings.load(), _say, rounds=rounds, connections=connections, per_actor=per_actor)
+    _show(found, as_json, "failover")

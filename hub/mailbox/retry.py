@@ -2,6 +2,8 @@
 
 import random
 
+import asyncpg
+
 from hub.contract import (
     AuthExpired,
     AuthRevoked,
@@ -50,5 +52,7 @@ def decide(error: Exception, tries: int, alike: int | None = None) -> End:
             return Dead("misconfigured", detail)
         case Rejected():
             return Dead("rejected", detail)
+        case asyncpg.PostgresConnectionError() | asyncpg.TooManyConnectionsError() | asyncpg.OperatorInterventionError():
+            return Later(backoff(tries, 1.0))  # our database is away, or has no connection left: nothing is wrong with the message
         case _:
             return Later(backoff(tries, 1.0)) if alike < BUG_TRIES else Dead("error", detail)
