@@ -9,7 +9,7 @@ import pytest
 from hub.database.pool import Database
 from hub.ids import new_id
 from hub.mailbox.messages import NewMessage, enqueue
-from hub.ownership.schedule import Schedule
+from hub.ownership.schedule import Keep, Schedule
 from tests.contract.hostile_pos import LOCATION, TOKEN, HostilePosServer, hostile_provider
 from tests.integration.flow.town import Town, town
 
@@ -101,7 +101,7 @@ async def test_a_message_for_an_idle_owner_is_not_put_off_by_a_clock_that_was_ah
     placed = here.order()
     await here.until("select 1 from hub.due d join hub.messages m using (id, at) where m.kind = 'order.placed'")
     await hands.set(0)
-    schedule = Schedule(here.database, holder="test", body_days=7)
+    schedule = Schedule(here.database, holder="test", keep=Keep())
     assert await schedule.clock() > HOUR - 60
     assert await schedule.clock() == 0, "the same message is evidence once"
     here.start()
@@ -173,5 +173,5 @@ async def test_a_token_that_was_being_refreshed_is_not_locked_for_an_hour(here: 
         await t.execute("update hub.credentials set refreshing_until = hub.clock() + interval '30 seconds' where connection = $1", here.pos)
         await enqueue(t, here.tenant, [NewMessage(connection=here.pos, kind="sync.menu", subject="x", dedupe_key="x")])
     await hands.set(0)
-    await Schedule(here.database, holder="test", body_days=7).clock()
+    await Schedule(here.database, holder="test", keep=Keep()).clock()
     assert await here.rows("select 1 from hub.credentials where connection = $1 and refreshing_until is null", here.pos)

@@ -262,7 +262,7 @@ async def test_retention_goes_on_over_many_chunks_and_stops_when_another_took_ov
             )
     await past.days(0)
     ours = Schedule(bench.database, holder="ours", keep=Keep())
-    assert await Schedule(bench.database, holder="other", keep=Keep()).hold(60)
+    assert await Schedule(bench.database, holder="other", keep=Keep()).hold(schedule.LEASE_SECONDS)
     assert (await ours.retention())["events"] == 2
     await past.owner.execute("select hub.release_singleton('scheduler', 'other')")
     assert (await ours.retention())["events"] == 7
