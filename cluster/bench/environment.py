@@ -31,10 +31,13 @@ class Bench(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def bench_hub(settings: Settings, say: Say, pair: Pair | None = ("square", "ubereats")) -> Iterator[Bench]:
-    """Bring a hub up for the length of a block, in a home that goes with it; both restaurants link this pair.
+def bench_hub(
+    settings: Settings, say: Say, pair: Pair | None = ("square", "ubereats"), restaurants: int = 2, *, apart: bool = False
+) -> Iterator[Bench]:
+    """Bring a hub up for the length of a block, in a home that goes with it; each restaurant links this pair.
 
-    Without a pair they link every POS with every platform, dealt out between them.
+    Without a pair two restaurants link every POS with every platform, dealt out between them. `apart`, each restaurant's POS has
+    an account of its own, so that none hears of the others' orders.
     """
     with tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
@@ -46,7 +49,8 @@ def bench_hub(settings: Settings, say: Say, pair: Pair | None = ("square", "uber
         try:
             running = up(settings.replace(sandbox_url=sandbox), say)
             try:
-                yield Bench(running, sandbox, open_restaurants(running.settings, sandbox, [[pair]] * 2 if pair else None))
+                dealt = [[pair]] * restaurants if pair else None
+                yield Bench(running, sandbox, open_restaurants(running.settings, sandbox, dealt, apart=apart))
             finally:
                 down(running)
         finally:
