@@ -73,9 +73,7 @@ def login(root: str, found: Login) -> str:
     return str(answer["access_token"])
 
 
-async def _people(
-    settings: Settings, vendors: dict[str, Any], run: str, count: int
-) -> tuple[tuple[Login, ...], Login, dict[str, str]]:
+async def _people(settings: Settings, vendors: dict[str, Any], run: str, count: int) -> tuple[tuple[Login, ...], Login, dict[str, str]]:
     database = await Database(settings.database_url, application="hub demo").open()
     try:
         logins, apps = [], {}

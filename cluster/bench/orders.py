@@ -173,7 +173,7 @@ def _figures(bench: Bench, consumers: _Consumers, began: float, seconds: float) 
     return {
         "accepted": len(waits),
         "good": report.good,
-        **{name: len(getattr(report, name)) for name in ("lost", "doubled", "unpaid", "paid_twice", "not_accepted", "strangers", "refused")},
+        **{name: len(found) for name, found in msgspec.to_builtins(report).items() if isinstance(found, list)},
         "dead_letters": report.dead_letters,
         "found_wrong": {name: found[:5] for name, found in wrong.items()},
         "orders_a_second": round(within / seconds, 1) if seconds > 0 else None,

@@ -42,7 +42,10 @@ def cpu_by_group(home: Path) -> dict[str, float]:
 
 
 def hub_processes(home: Path) -> list[psutil.Process]:
-    """This process, what the hub of this home has started, and their descendants: by session, and PostgreSQL's, which leave it, by birth."""
+    """What the hub of this home has started and all that came of it, and this process.
+
+    They are known by their session; PostgreSQL's leave it and are known by birth.
+    """
     sessions, found = set(), {os.getpid(): psutil.Process()}
     for child in RunFile(home).read().children.values():
         with contextlib.suppress(OSError, psutil.Error):
