@@ -58,12 +58,17 @@ def own_secret(facts: Facts) -> dict[str, str]:
     return {webhook.secret: secrets.token_urlsafe(24)} if webhook is not None and webhook.secret_in_address else {}
 
 
-def register_connection(sandbox: str, facts: Facts, address: str, own: dict[str, str]) -> dict[str, str]:
-    """Tell a simulated vendor the address of one connection with these credentials; what more the connection must know."""
+def register_connection(sandbox: str, facts: Facts, address: str, own: dict[str, str], stores: tuple[str, ...] = ()) -> dict[str, str]:
+    """Tell a simulated vendor the address of one connection with these credentials; what more the connection must know.
+
+    With `stores` it hears of these only, where the simulated vendor narrows: as if the connection had an account of its own.
+    """
     webhook = facts.webhook
     if webhook is None or webhook.level != "connection":
         return {}
     wanted: dict[str, Any] = {"events": list(webhook.events)} if webhook.events else {}
+    if stores and call(sandbox, "GET", "/_control")[facts.slug]["narrows"]:
+        wanted["stores"] = list(stores)
     address = f"{address}/{own[webhook.secret]}" if webhook.secret_in_address else address
     made = call(sandbox, "POST", f"/_control/{facts.slug}/webhooks", {"url": address, **wanted})
     if webhook.secret_in_address:

@@ -18,6 +18,10 @@ from hub.tenancy import create_provider_app, create_tenant, create_user
 NAMES = ("Demo Saffron Kitchen", "Demo Harbour Grill")
 
 
+def _name(number: int) -> str:
+    return NAMES[number] if number < len(NAMES) else f"Demo Kitchen {number + 1}"
+
+
 class Login(msgspec.Struct, frozen=True):
     """A login of the demo; the password is random in each run."""
 
@@ -69,12 +73,13 @@ def login(root: str, found: Login) -> str:
     return str(answer["access_token"])
 
 
-async def _people(settings: Settings, vendors: dict[str, Any], run: str) -> tuple[tuple[Login, ...], Login, dict[str, str]]:
+async def _people(settings: Settings, vendors: dict[str, Any], run: str, count: int) -> tuple[tuple[Login, ...], Login, dict[str, str]]:
     database = await Database(settings.database_url, application="hub demo").open()
     try:
         logins, apps = [], {}
         operator = Login("", f"operator-{run}@demo.invalid", secrets.token_urlsafe(12), "operator")
-        for number, name in enumerate(NAMES):
+        for number in range(count):
+            name = _name(number)
             tenant = await create_tenant(database, name, demo=True)
             email = f"owner{number + 1}-{run}@demo.invalid"
             found = Login(tenant, email, secrets.token_urlsafe(12), "owner")
@@ -104,17 +109,21 @@ async def _people(settings: Settings, vendors: dict[str, Any], run: str) -> tupl
         await database.close()
 
 
-def open_restaurants(settings: Settings, sandbox: str, dealt: list[list[Pair]] | None = None) -> Restaurants:
-    """Make both restaurants with the pairs dealt to each (None: every POS with every platform), publish menus, and wait for them."""
+def open_restaurants(settings: Settings, sandbox: str, dealt: list[list[Pair]] | None = None, *, apart: bool = False) -> Restaurants:
+    """Make restaurants with the pairs dealt to each, publish menus, and wait for them; None: two with every POS and platform.
+
+    A POS has one account, which its locations share; `apart`, each restaurant hears of its own orders only.
+    """
     root = f"http://{settings.host}:{settings.port}"
     vendors = call(sandbox, "GET", "/_control")
     run = secrets.token_hex(3)
-    logins, operator, apps = asyncio.run(_people(settings, vendors, run))
+    dealt = dealt or every_pair(vendors, len(NAMES))
+    logins, operator, apps = asyncio.run(_people(settings, vendors, run, len(dealt)))
     tokens = {found.tenant: login(root, found) for found in logins}
     operator_door = Door(root, login(root, operator))
     links: list[DemoLink] = []
-    for number, (found, pairs) in enumerate(zip(logins, dealt or every_pair(vendors, len(logins)), strict=True)):
-        opening = _Opening(Door(root, tokens[found.tenant]), operator_door, found.tenant, number, vendors, apps, sandbox)
+    for number, (found, pairs) in enumerate(zip(logins, dealt, strict=True)):
+        opening = _Opening(Door(root, tokens[found.tenant]), operator_door, found.tenant, number, vendors, apps, sandbox, apart=apart)
         links += [opening.link(pos, platform) for pos, platform in pairs]
     for slug in vendors:
         register_app(sandbox, _facts(slug), f"{settings.registered_url}/webhooks/{slug}", vendors[slug]["credentials"])
@@ -135,21 +144,30 @@ class _Opening:
     """One tenant's connections, made when first needed, and its links."""
 
     def __init__(
-        self, door: Door, operator: Door, tenant: str, number: int, vendors: dict[str, Any], apps: dict[str, str], sandbox: str
+        self,
+        door: Door,
+        operator: Door,
+        tenant: str,
+        number: int,
+        vendors: dict[str, Any],
+        apps: dict[str, str],
+        sandbox: str,
+        *,
+        apart: bool,
     ) -> None:
         self._door, self._operator, self._tenant, self._number = door, operator, tenant, number
-        self._vendors, self._apps, self._sandbox = vendors, apps, sandbox
+        self._vendors, self._apps, self._sandbox, self._apart = vendors, apps, sandbox, apart
         self._made: dict[str, str] = {}
         self._claimed: set[tuple[str, str]] = set()
 
     def link(self, pos: str, platform: str) -> DemoLink:
         """Link the POS's own location of this tenant with a new store of the platform that sells in its currency."""
-        place = self._vendors[pos]["stores"][self._number]
+        place = self._place(pos)
         currency = place["currency"]
-        name = f"{NAMES[self._number]}, {place['name']}"
+        name = f"{_name(self._number)}, {place['name']}"
         key = f"{pos}-{self._number + 1}"
         store = make_store(self._sandbox, platform, self._vendors[platform], name=name, key=key, currency=currency)
-        ends = (self._connection(pos), self._connection(platform))
+        ends = (self._connection(pos, place["ref"]), self._connection(platform))
         where = {"name": f"{name} ({pos}, {platform})", "timezone": ZONES.get(currency, "UTC"), "currency": currency}
         location = self._door("POST", "/locations", where)
         sides = {"pos": {"connection": ends[0], "location_ref": place["ref"]}, "delivery": {"connection": ends[1], "store_ref": store}}
@@ -158,7 +176,16 @@ class _Opening:
         self._claim(platform, ends[1], store)
         return DemoLink(link["id"], self._tenant, pos, ends[0], place["ref"], platform, ends[1], store)
 
-    def _connection(self, slug: str) -> str:
+    def _place(self, pos: str) -> dict[str, Any]:
+        """The POS's location of this restaurant, made where it has too few."""
+        places = self._vendors[pos]["stores"]
+        if self._number < len(places):
+            return dict(places[self._number])
+        ref = f"{places[0]['ref']}{self._number + 1}"
+        made = {"create": True, "name": f"Counter {self._number + 1}", "currency": places[0]["currency"]}
+        return dict(call(self._sandbox, "POST", f"/_control/{pos}/stores/{ref}", made))
+
+    def _connection(self, slug: str, place: str = "") -> str:
         if slug in self._made:
             return self._made[slug]
         facts, known = _facts(slug), self._vendors[slug]["credentials"]
@@ -170,7 +197,8 @@ class _Opening:
         if slug in self._apps:
             body["provider_app"] = self._apps[slug]
         made = self._door("POST", "/connections", body)
-        more = register_connection(self._sandbox, facts, made["webhook_url"], own) if made["webhook_url"] else {}
+        stores = (place,) if place and self._apart else ()
+        more = register_connection(self._sandbox, facts, made["webhook_url"], own, stores) if made["webhook_url"] else {}
         if more:
             self._door("PATCH", f"/connections/{made['id']}", {"credentials": {**own, **more}})
         self._made[slug] = str(made["id"])

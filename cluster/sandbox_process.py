@@ -56,14 +56,14 @@ def stop_sandbox(home: Path) -> None:
         run.forget("sandbox")
 
 
-def call(root: str, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
-    """Make a JSON call to a server of ours; raises urllib's HTTPError or OSError."""
+def call(root: str, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, seconds: float = 30) -> Any:
+    """Make a JSON call to a server of ours that may take so long; raises urllib's HTTPError or OSError."""
     request = urllib.request.Request(  # noqa: S310 - our own address
         root + path,
         method=method,
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json", **(headers or {})},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own address
+    with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310 - our own address
         text = answer.read()
     return json.loads(text) if text else None

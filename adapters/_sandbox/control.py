@@ -50,7 +50,13 @@ def _webhooks(sandbox: Sandbox, body: Json, _: web.Request) -> Any:
     events = body.get("events")
     if events is not None and not (isinstance(events, list) and events and all(isinstance(each, str) for each in events)):
         raise ControlError(400, "events is a list of event types")
-    return sandbox.add_webhook(url, word(body, "secret") if "secret" in body else None, events)
+    made = sandbox.add_webhook(url, word(body, "secret") if "secret" in body else None, events)
+    if body.get("stores") is not None:
+        stores = body["stores"]
+        if not isinstance(stores, list) or not stores or not all(isinstance(each, str) for each in stores):
+            raise ControlError(400, "stores is a list of store references")
+        sandbox.narrow_webhook(made["id"], stores)
+    return made
 
 
 def _reset(sandbox: Sandbox, _: Json, __: web.Request) -> Any:
@@ -60,6 +66,7 @@ def _reset(sandbox: Sandbox, _: Json, __: web.Request) -> Any:
 
 _ACTS: dict[tuple[str, str], _Act] = {
     ("GET", "state"): lambda sandbox, _, __: sandbox.state(),
+    ("GET", "calls"): lambda sandbox, _, __: dict(sandbox.calls),
     ("POST", "orders"): lambda sandbox, body, _: {"orders": sandbox.place_orders(body)},
     ("POST", "orders/{id}/cancel"): lambda sandbox, body, request: sandbox.cancel_order(request.match_info["id"], body),
     ("POST", "orders/{id}/courier"): lambda sandbox, body, request: sandbox.move_courier(request.match_info["id"], body),
@@ -103,6 +110,7 @@ def _about(sandbox: Sandbox, base_url: str) -> Json:
     app, connection = sandbox.app_credentials(), sandbox.connection_credentials()
     return {
         "kind": sandbox.kind,
+        "narrows": sandbox.narrows,
         "base_url": base_url,
         "credentials": {**app, **connection},
         "app": app,

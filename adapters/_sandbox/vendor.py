@@ -50,6 +50,8 @@ class Sandbox(ABC):
     webhook_timeout: float = 10
     webhook_schedule: tuple[float, ...] = ()
     default_settings: ClassVar[dict[str, float]] = {}
+    narrows: ClassVar[bool] = False
+    """Whether an address can be told of some stores only, as if they belonged to an account of their own."""
     base_url: str = ""
     """Where this sandbox is reached, known once somebody called it: what it hands out as its own address."""
 
@@ -113,6 +115,10 @@ class Sandbox(ABC):
     @abstractmethod
     def add_webhook(self, url: str, secret: str | None, events: list[str] | None = None) -> Json:
         """Register an address, for all events or the named ones; its id and the secret that signs what goes there."""
+
+    def narrow_webhook(self, webhook: str, stores: list[str]) -> None:
+        """Have an address hear of orders at these stores only, where the vendor `narrows`."""
+        raise ControlError(404, f"{self.slug} tells every address of every store")
 
     @abstractmethod
     def snapshot(self) -> Json:

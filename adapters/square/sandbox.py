@@ -46,6 +46,7 @@ class SquareSandbox(StaffedSandbox):
 
     slug = "square"
     kind: ClassVar[Literal["pos", "delivery"]] = "pos"
+    narrows = True
     webhook_timeout = 10
     webhook_schedule = (60, 120, 240, 480, 960, 1920, 3600, 7200, 14400, 28800, 28800)
     default_settings: ClassVar[dict[str, float]] = {"token_lifetime_s": 30 * 86_400, "catalog_page": _CATALOG_PAGE}
@@ -55,6 +56,7 @@ class SquareSandbox(StaffedSandbox):
         self._merchant = "MLSBX7SELLER1"
         self._tokens = Tokens(self.ids, self._merchant)
         self._subscriptions = Subscriptions(self.ids)
+        self._narrowed: dict[str, frozenset[str]] = {}
         self.restart()
 
     def restart(self) -> None:
@@ -141,8 +143,15 @@ class SquareSandbox(StaffedSandbox):
             raise ControlError(400, refused.reason) from refused
         return {"id": made["id"], "secret": made["signature_key"]}
 
+    def narrow_webhook(self, webhook: str, stores: list[str]) -> None:
+        self._subscriptions.get(webhook)
+        self._narrowed[webhook] = frozenset(stores)
+
     def _tell(self, kind: str, subject: str, data: Json) -> None:
         wanting = self._subscriptions.wanting(kind)
+        if self._narrowed and (kept := self._orders.kept.get(subject)) is not None:
+            location = kept.order["location_id"]
+            wanting = [each for each in wanting if location in self._narrowed.get(each["id"], (location,))]
         if not wanting:
             return
         body = msgspec.json.encode(

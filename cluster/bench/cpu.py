@@ -9,17 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 import psutil
 
-from cluster.run_file import RunFile
-
-_OF_RAY = (
-    ("ServeReplica:api", "api"),
-    ("ServeReplica:live", "live"),
-    ("ConnectionActor", "owners"),
-    ("Supervisor", "owners"),
-    ("haproxy", "haproxy"),
-    ("postgres", "postgres"),
-    ("valkey", "valkey"),
-)
+from cluster.bench.profile import group_of, hub_processes
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -65,21 +55,13 @@ class CpuReader:
 
 
 def hub_cpu(home: Path) -> CpuReader:
-    """The hub of a home: api, live, owners, haproxy, postgres, valkey, and Ray's own as ray."""
+    """The hub of a home, by the groups of `cpu_by_group`, without this process."""
 
     def processes() -> Iterator[tuple[psutil.Process, str]]:
-        # Each child leads a session, which its descendants share; PostgreSQL's backends leave it but stay its children.
-        sessions: set[int] = set()
-        descendants: set[int] = set()
-        for child in RunFile(home).read().children.values():
-            with contextlib.suppress(OSError, psutil.Error):
-                sessions.add(os.getsid(child.pid))
-                descendants.update(process.pid for process in psutil.Process(child.pid).children(recursive=True))
-        for process in psutil.process_iter():
-            with contextlib.suppress(OSError, psutil.Error):
-                if process.pid in descendants or os.getsid(process.pid) in sessions:
-                    title = f"{process.name()} {' '.join(process.cmdline()[:2])}"
-                    yield process, next((group for mark, group in _OF_RAY if mark in title), "ray")
+        for process in hub_processes(home):
+            if process.pid != os.getpid():
+                with contextlib.suppress(OSError, psutil.Error):
+                    yield process, group_of(process)
 
     return CpuReader(processes)
 

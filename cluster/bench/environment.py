@@ -31,20 +31,15 @@ class Bench(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def bare_hub(settings: Settings, say: Say) -> Iterator[Running]:
-    """Bring a hub up for the length of a block, without vendors or restaurants, in a home that goes with it."""
+def _own_home(settings: Settings) -> Iterator[Settings]:
+    """Settings with a home and a port of the benchmark's own, which go with the block."""
     with tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
         run = RunFile(home)
         with run.locked():
             port = run.ports("api")["api"]
-        settings = settings.replace(home=home, port=port)
         try:
-            running = up(settings, say)
-            try:
-                yield running
-            finally:
-                down(running)
+            yield settings.replace(home=home, port=port)
         finally:
             if not settings.ray_address:
                 remove_ray_data(home)
@@ -53,27 +48,35 @@ def bare_hub(settings: Settings, say: Say) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def bench_hub(settings: Settings, say: Say, pair: Pair | None = ("square", "ubereats")) -> Iterator[Bench]:
-    """Bring a hub up for the length of a block, in a home that goes with it; both restaurants link this pair.
+def _running(settings: Settings, say: Say) -> Iterator[Running]:
+    running = up(settings, say)
+    try:
+        yield running
+    finally:
+        down(running)
 
-    Without a pair they link every POS with every platform, dealt out between them.
+
+@contextlib.contextmanager
+def bare_hub(settings: Settings, say: Say) -> Iterator[Running]:
+    """Bring a hub up for the length of a block, without vendors or restaurants, in a home that goes with it."""
+    with _own_home(settings) as own, _running(own, say) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def bench_hub(
+    settings: Settings, say: Say, pair: Pair | None = ("square", "ubereats"), restaurants: int = 2, *, apart: bool = False
+) -> Iterator[Bench]:
+    """Bring a hub up for the length of a block, in a home that goes with it; each restaurant links this pair.
+
+    Without a pair two restaurants link every POS with every platform, dealt out between them. `apart`, each restaurant's POS has
+    an account of its own, so that none hears of the others' orders.
     """
-    with tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as folder:
-        home = Path(folder) / "home"
-        run = RunFile(home)
-        with run.locked():
-            port = run.ports("api")["api"]
-        settings = settings.replace(home=home, port=port, reconcile_seconds=3600)
-        sandbox = start_sandbox(home)
+    with _own_home(settings.replace(reconcile_seconds=3600)) as own:
+        sandbox = start_sandbox(own.home)
         try:
-            running = up(settings.replace(sandbox_url=sandbox), say)
-            try:
-                yield Bench(running, sandbox, open_restaurants(running.settings, sandbox, [[pair]] * 2 if pair else None))
-            finally:
-                down(running)
+            with _running(own.replace(sandbox_url=sandbox), say) as running:
+                dealt = [[pair]] * restaurants if pair else None
+                yield Bench(running, sandbox, open_restaurants(running.settings, sandbox, dealt, apart=apart))
         finally:
-            stop_sandbox(home)
-            if not settings.ray_address:
-                remove_ray_data(home)
-            if not settings.database_url:
-                remove_data(home)
+            stop_sandbox(own.home)
