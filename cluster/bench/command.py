@@ -229,3 +229,25 @@ def failover(
 
     found = bench_failover(Settings.load(), _say, rounds=rounds, connections=connections, per_actor=per_actor)
     _show(found, as_json, "failover")
+
+
+@bench.command(name="all")
+def everything(
+    as_json: Json = False,
+    vs: Annotated[str, typer.Option(help="Root URL of another server, which ingest and read are held against.")] = "",
+    vs_secret: Annotated[str, typer.Option(help="The secret that its webhooks are signed with.")] = "",
+    seconds: Annotated[float, typer.Option(help="How long orders come in, in each of the three runs with orders.")] = 60,
+) -> None:
+    """One benchmark after another, and which bars were met; about 20 minutes."""
+    from cluster.bench.everything import bench_all
+
+    found = bench_all(_say, versus=vs, versus_secret=vs_secret, seconds=seconds)
+    if as_json:
+        _show(found, as_json, "all")
+    else:
+        table = Table("bar", "found", "met", title="all")
+        for bar in found["bars"]:
+            table.add_row(bar["bar"], str(bar["found"]), {True: "yes", False: "no", None: bar.get("void") or "not told"}[bar["met"]])
+        Console(file=reserve_stdout()).print(table)
+    if not found["good"]:
+        raise typer.Exit(1)

@@ -85,6 +85,6 @@ def server_cpu(url: str) -> CpuReader:
             behind = psutil.Process(there)
             if behind.name().startswith("postgres"):
                 for process in (behind, *behind.children(recursive=True)):
-                    yield process, "postgres"
+                    yield process, "postgresql"
 
     return CpuReader(processes)
