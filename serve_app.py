@@ -203,7 +203,7 @@ def build_live_app() -> App:
 
 
 def _hang(door: StreamDoor) -> None:
-    uvicorn.Config = partial(uvicorn.Config, ws=door.protocol)  # type: ignore[misc, assignment, arg-type]
+    uvicorn.Config = partial(uvicorn.Config, ws=door.protocol, server_header=False)  # type: ignore[misc, assignment, arg-type]
 
 
 async def _build_live() -> tuple[Live, Close]:

@@ -27,7 +27,8 @@ from hub.settings import Settings
 
 AT_ONCE = 8
 PAUSE = 0.02
-SLOW_SECONDS = 3.0
+SLOW_SECONDS = 8.0
+"""Longer than an ending replica stays reachable: such calls are inside when its server stops to listen."""
 
 
 class Load:

@@ -24,5 +24,6 @@ def test_a_roll_under_load_loses_and_refuses_nothing() -> None:
     assert found["rolled"]["before"]
     assert found["rolled"]["after"]
     assert not set(found["rolled"]["before"]) & set(found["rolled"]["after"])
-    assert all(found["outcomes"][f"{way} ok"] > 20 for way in ("webhook", "slow", "read"))
+    assert all(found["outcomes"][f"{way} ok"] > 20 for way in ("webhook", "read"))
+    assert found["outcomes"]["slow ok"] > 3
     assert found["stored"] == found["acknowledged"] > 500
