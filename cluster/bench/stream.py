@@ -326,8 +326,10 @@ def _kill(crowd: Crowd, hub: Hub, happenings: Happenings, sockets: int, kill: Ki
             _reload()
         else:
             hub.drain()
-        cut = crowd.until(PATIENCE_SECONDS, cuts=before["cuts"] + sockets)
+        crowd.until(PATIENCE_SECONDS, cuts=before["cuts"] + 1)
         cut_after = time.monotonic() - began
+        time.sleep(2.0)  # all within it, or those of the replica that died
+        cut = crowd.ask("status")
         found = crowd.until(PATIENCE_SECONDS, open=sockets)
         time.sleep(3.0)
     found = crowd.until(30, open=sockets, heard_by_all=happenings.last)
