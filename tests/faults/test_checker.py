@@ -1,12 +1,14 @@
 """The campaign's checker finds what it is there to find."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from cluster.bench.account import check
 from cluster.bench.faults.audit import Told, check_link
+from cluster.bench.faults.journal import Journal, read_journal
 from cluster.bench.faults.plan import KINDS, make_plan
 from cluster.restaurants import DemoLink
 
@@ -148,3 +150,13 @@ def test_a_plan_is_its_seeds_and_covers_every_component() -> None:
     assert min(stops) < 1.0
     assert max(stops) > 20.0
     assert {fault.component for fault in make_plan(7, 600, ["gcs", "valkey"])} == {"gcs", "valkey"}
+
+
+def test_a_journal_outlives_a_line_that_was_cut_short(tmp_path: Path) -> None:
+    """Its writer was killed in the middle of a line; the next one's lines are read all the same."""
+    path = tmp_path / "journal.jsonl"
+    Journal(path).write("campaign", seed=1)
+    with path.open("a") as file:
+        file.write('{"what": "placed", "orders": ["a')
+    Journal(path).write("resumed")
+    assert [line["what"] for line in read_journal(path)] == ["campaign", "resumed"]

@@ -162,8 +162,8 @@ class Campaign:
         finally:
             set_clock(url, 0)
 
-    def settle(self, seconds: float = SETTLE_SECONDS) -> dict[str, Report]:
-        """Wait until every order is accounted for, twice; returns the last reports by link."""
+    def settle(self, seconds: float = SETTLE_SECONDS, calm_seconds: float = CALM_SECONDS) -> dict[str, Report]:
+        """Wait until every order is accounted for, twice with a calm moment between; returns the last reports by link."""
         limit = time.monotonic() + seconds
         calm = False
         reports: dict[str, Report] = {}
@@ -175,5 +175,5 @@ class Campaign:
                 if good and calm:
                     break
                 calm = good
-            time.sleep(CALM_SECONDS)
+            time.sleep(calm_seconds)
         return reports

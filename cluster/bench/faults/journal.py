@@ -1,5 +1,6 @@
 """What a campaign did, a JSON line at a time: written before it is relied on, so that another process can go on or check."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -13,6 +14,8 @@ class Journal:
         self.path = path
         self._file = path.open("a", encoding="utf-8")
         path.chmod(0o600)
+        if self._file.tell() and not path.read_bytes().endswith(b"\n"):
+            self._file.write("\n")  # whoever wrote here was killed in the middle of a line
 
     def write(self, what: str, **fields: Any) -> None:
         """Append one line."""
@@ -26,11 +29,9 @@ class Journal:
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
-    """All lines; one that was cut short at the end is left out."""
+    """All lines; one that was cut short is left out."""
     lines = []
-    for text in path.read_text("utf-8").splitlines():
-        try:
+    for text in path.read_text("utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
             lines.append(json.loads(text))
-        except ValueError:
-            break
     return lines
