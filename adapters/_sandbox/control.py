@@ -1,25 +1,24 @@
 """The control API: see what the sandboxes hold, order as a consumer, move orders as staff, and switch faults."""
 
 import json
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from aiohttp import web
 
-from adapters._sandbox.calls import ControlError, Json
+from adapters._sandbox.calls import Answer, ControlError, Json
+from adapters._sandbox.http import Asked
 from adapters._sandbox.vendor import Sandbox, word
 
-_Act = Callable[[Sandbox, Json, web.Request], Any]
+CONTROL = "_control"
+"""The first segment of the control API's paths."""
+
+_Act = Callable[[Sandbox, Json, str], Any]
+"""Does what a control call asks of a sandbox, with its body and the id in its path ("" where it names none)."""
 
 
-def _answer(value: Any, status: int = 200) -> web.Response:
-    kind = "application/json" if status < 400 else "application/problem+json"
-    return web.Response(status=status, body=msgspec.json.encode(value), headers={"Content-Type": kind})
-
-
-async def _body(request: web.Request) -> Json:
-    raw = await request.read()
+def _body(raw: bytes) -> Json:
     try:
         body = json.loads(raw) if raw else {}
     except ValueError as error:
@@ -29,7 +28,7 @@ async def _body(request: web.Request) -> Json:
     return body
 
 
-def _faults(sandbox: Sandbox, body: Json, _: web.Request) -> Any:
+def _faults(sandbox: Sandbox, body: Json, _: str) -> Any:
     switches = dict(body)
     if switches.get("expire_tokens") is True:
         sandbox.expire_all_tokens()
@@ -38,12 +37,12 @@ def _faults(sandbox: Sandbox, body: Json, _: web.Request) -> Any:
     return msgspec.to_builtins(sandbox.faults.switches)
 
 
-def _clear_faults(sandbox: Sandbox, _: Json, __: web.Request) -> Any:
+def _clear_faults(sandbox: Sandbox, _: Json, __: str) -> Any:
     sandbox.faults.clear()
     return msgspec.to_builtins(sandbox.faults.switches)
 
 
-def _webhooks(sandbox: Sandbox, body: Json, _: web.Request) -> Any:
+def _webhooks(sandbox: Sandbox, body: Json, _: str) -> Any:
     url = word(body, "url")
     if not url.startswith(("http://", "https://")):
         raise ControlError(400, "url is an http or https address")
@@ -59,7 +58,7 @@ def _webhooks(sandbox: Sandbox, body: Json, _: web.Request) -> Any:
     return made
 
 
-def _reset(sandbox: Sandbox, _: Json, __: web.Request) -> Any:
+def _reset(sandbox: Sandbox, _: Json, __: str) -> Any:
     sandbox.reset()
     return {"reset": True}
 
@@ -68,12 +67,12 @@ _ACTS: dict[tuple[str, str], _Act] = {
     ("GET", "state"): lambda sandbox, _, __: sandbox.state(),
     ("GET", "calls"): lambda sandbox, _, __: dict(sandbox.calls),
     ("POST", "orders"): lambda sandbox, body, _: {"orders": sandbox.place_orders(body)},
-    ("POST", "orders/{id}/cancel"): lambda sandbox, body, request: sandbox.cancel_order(request.match_info["id"], body),
-    ("POST", "orders/{id}/courier"): lambda sandbox, body, request: sandbox.move_courier(request.match_info["id"], body),
-    ("POST", "orders/{id}/pos-status"): lambda sandbox, body, request: sandbox.move_order(request.match_info["id"], body),
+    ("POST", "orders/{id}/cancel"): lambda sandbox, body, id_: sandbox.cancel_order(id_, body),
+    ("POST", "orders/{id}/courier"): lambda sandbox, body, id_: sandbox.move_courier(id_, body),
+    ("POST", "orders/{id}/pos-status"): lambda sandbox, body, id_: sandbox.move_order(id_, body),
     ("POST", "menu"): lambda sandbox, body, _: sandbox.edit_menu(body),
     ("POST", "stock"): lambda sandbox, body, _: sandbox.set_stock(body),
-    ("POST", "stores/{id}"): lambda sandbox, body, request: sandbox.set_store(request.match_info["id"], body),
+    ("POST", "stores/{id}"): lambda sandbox, body, id_: sandbox.set_store(id_, body),
     ("GET", "faults"): lambda sandbox, _, __: msgspec.to_builtins(sandbox.faults.switches),
     ("POST", "faults"): _faults,
     ("DELETE", "faults"): _clear_faults,
@@ -83,27 +82,36 @@ _ACTS: dict[tuple[str, str], _Act] = {
 }
 
 
-def add_control(app: web.Application, sandboxes: dict[str, Sandbox]) -> None:
-    """Add the control routes of these sandboxes to an application."""
+_ROUTES = [(method, re.compile(path.replace("{id}", "([^/]+)")), act) for (method, path), act in _ACTS.items()]
 
-    async def overview(request: web.Request) -> web.Response:
-        return _answer({slug: _about(sandbox, f"{request.scheme}://{request.host}/{slug}") for slug, sandbox in sandboxes.items()})
 
-    def act(action: _Act) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def run(request: web.Request) -> web.Response:
-            try:
-                if (sandbox := sandboxes.get(request.match_info["slug"])) is None:
-                    raise ControlError(404, f"no sandbox {request.match_info['slug']!r}; there are: {', '.join(sandboxes)}")
-                sandbox.base_url = f"{request.scheme}://{request.host}/{sandbox.slug}"
-                return _answer(action(sandbox, await _body(request), request))
-            except ControlError as error:
-                return _answer({"type": "about:blank", "title": "Refused", "status": error.status, "detail": error.detail}, error.status)
+class Control:
+    """The control API of these sandboxes."""
 
-        return run
+    def __init__(self, sandboxes: dict[str, Sandbox]) -> None:
+        self._sandboxes = sandboxes
 
-    app.router.add_get("/_control", overview)
-    for (method, path), action in _ACTS.items():
-        app.router.add_route(method, "/_control/{slug}/" + path, act(action))
+    def answer(self, asked: Asked, path: str) -> Answer:
+        """Answer a call; `path` is what follows the control API's own segment."""
+        try:
+            return Answer(200, self._value(asked, path))
+        except ControlError as error:
+            problem = {"type": "about:blank", "title": "Refused", "status": error.status, "detail": error.detail}
+            return Answer(error.status, problem, {"Content-Type": "application/problem+json"})
+
+    def _value(self, asked: Asked, path: str) -> Any:
+        slug, _, rest = path.partition("/")
+        if not slug and asked.method == "GET":
+            return {slug: _about(sandbox, f"{asked.origin}/{slug}") for slug, sandbox in self._sandboxes.items()}
+        for method, pattern, act in _ROUTES:
+            match = pattern.fullmatch(rest) if method == asked.method else None
+            if match is not None:
+                sandbox = self._sandboxes.get(slug)
+                if sandbox is None:
+                    raise ControlError(404, f"no sandbox {slug!r}; there are: {', '.join(self._sandboxes)}")
+                sandbox.base_url = f"{asked.origin}/{slug}"
+                return act(sandbox, _body(asked.body), match[1] if match.groups() else "")
+        raise ControlError(404, f"no control call {asked.method} /{CONTROL}/{path}")
 
 
 def _about(sandbox: Sandbox, base_url: str) -> Json:

@@ -72,7 +72,7 @@ class SquareSandbox(StaffedSandbox):
         self._orders = Orders(drafts, self._locations, self._tell, new_id)
         self._payments = Payments(self._orders, lambda location: str(self._locations[location]["currency"]), self._tell, new_id)
         self._stock = Stock(self._catalog, self._locations, self._tell, new_id)
-        self._done: dict[tuple[str, str], tuple[str, Json]] = {}
+        self._done: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
     def _add_location(self, identifier: str, name: str, timezone: str, currency: str) -> None:
         self._locations[identifier] = {
@@ -238,23 +238,22 @@ class SquareSandbox(StaffedSandbox):
         return made
 
     @staticmethod
-    def _answering(act: Callable[[Call], Json]) -> Callable[[Call], Answer]:
+    def _answering(act: Callable[[Call], Json | bytes]) -> Callable[[Call], Answer]:
         return lambda call: Answer(200, act(call))
 
-    def _once(self, call: Call, operation: str, check: Callable[[Any, str], None], effect: Callable[[Json], Json]) -> Json:
+    def _once(self, call: Call, operation: str, check: Callable[[Any, str], None], effect: Callable[[Json], Json]) -> Json | bytes:
         """Do an effect once for each idempotency key; the same key with another body is refused."""
         body = checked(check, call.json())
         key = body.get("idempotency_key")
         if not key:
             return effect(body)
-        same = json.dumps(body, sort_keys=True)
         if (before := self._done.get((operation, key))) is not None:
-            if before[0] != same:
+            if before[0] != call.body and json.loads(before[0]) != body:
                 detail = "The idempotency key was used before with another request"
                 raise refuse("IDEMPOTENCY_KEY_REUSED", detail, "idempotency_key")
             return before[1]
-        answer: Json = msgspec.json.decode(msgspec.json.encode(effect(body)))
-        self._done[operation, key] = (same, answer)
+        answer = msgspec.json.encode(effect(body))
+        self._done[operation, key] = (call.body, answer)
         return answer
 
     @staticmethod
@@ -281,29 +280,29 @@ class SquareSandbox(StaffedSandbox):
             raise refuse("NOT_FOUND", f"Object not found: {call.params['id']}", "object_id", 404)
         return {"object": found}
 
-    def _create_order(self, call: Call) -> Json:
+    def _create_order(self, call: Call) -> Json | bytes:
         return self._once(call, "order", bodies.CREATE_ORDER, lambda body: self._order(self._orders.create(body["order"])))
 
     def _calculate(self, call: Call) -> Json:
         return {"order": self._orders.calculate(checked(bodies.CALCULATE_ORDER, call.json())["order"])}
 
-    def _update_order(self, call: Call) -> Json:
+    def _update_order(self, call: Call) -> Json | bytes:
         def effect(body: Json) -> Json:
             return self._order(self._orders.update(call.params["id"], body["order"], body.get("fields_to_clear") or []))
 
         return self._once(call, f"update {call.params['id']}", bodies.UPDATE_ORDER, effect)
 
-    def _pay(self, call: Call) -> Json:
+    def _pay(self, call: Call) -> Json | bytes:
         return self._once(call, "pay", bodies.PAY_ORDER, lambda body: self._order(self._payments.pay(call.params["id"], body)))
 
-    def _create_payment(self, call: Call) -> Json:
+    def _create_payment(self, call: Call) -> Json | bytes:
         return self._once(call, "payment", bodies.CREATE_PAYMENT, lambda body: {"payment": self._payments.create(body)})
 
     def _list_payments(self, call: Call) -> Json:
         page, more = self._payments.find(call.query, next(iter(self._locations)), _place(call.query.get("cursor")) or 0)
         return {"payments": page, **({"cursor": _cursor(more)} if more else {})}
 
-    def _create_refund(self, call: Call) -> Json:
+    def _create_refund(self, call: Call) -> Json | bytes:
         return self._once(call, "refund", bodies.CREATE_REFUND, lambda body: {"refund": self._payments.refund(body)})
 
     def _search(self, call: Call) -> Json:
@@ -329,7 +328,7 @@ class SquareSandbox(StaffedSandbox):
             raise refuse("INVALID_VALUE", "order_ids has 1 to 100 ids", "order_ids")
         return {"orders": [self._orders.kept[each].order for each in identifiers if each in self._orders.kept]}
 
-    def _change_inventory(self, call: Call) -> Json:
+    def _change_inventory(self, call: Call) -> Json | bytes:
         return self._once(call, "inventory", bodies.CHANGE_INVENTORY, self._stock.change)
 
     def _counts(self, call: Call) -> Json:
@@ -340,7 +339,7 @@ class SquareSandbox(StaffedSandbox):
     def _list_subscriptions(self, _: Call) -> Json:
         return {"subscriptions": [self._subscriptions.public(each) for each in self._subscriptions.held.values()]}
 
-    def _subscribe(self, call: Call) -> Json:
+    def _subscribe(self, call: Call) -> Json | bytes:
         return self._once(call, "subscribe", bodies.SUBSCRIBE, lambda body: {"subscription": dict(self._subscriptions.create(body))})
 
     def _get_subscription(self, call: Call) -> Json:

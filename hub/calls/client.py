@@ -13,7 +13,7 @@ import yarl
 from hub.calls.limits import Limiter
 from hub.calls.memory import Memory
 from hub.calls.outcomes import failure
-from hub.calls.session import TooOld
+from hub.calls.session import NOT_AFTER, TooOld
 from hub.calls.tokens import Stored, TokenSource, is_stale
 from hub.clock import monotonic, utc_now
 from hub.contract import (
@@ -184,6 +184,7 @@ class VendorClient:
         named = {**headers, "X-Correlation-Id": correlation} if correlation else headers
         if any(_CONTROL.search(text) for text in (address, *named, *named.values())):
             raise Rejected(f"{request.operation} cannot be sent: a control character in its address or a header")
+        written_by = NOT_AFTER.set(not_after)
         try:
             async with self._session.request(
                 request.method,
@@ -193,7 +194,6 @@ class VendorClient:
                 headers=named,
                 timeout=aiohttp.ClientTimeout(total=request.timeout),
                 allow_redirects=False,
-                trace_request_ctx={"not_after": not_after},
             ) as answer:
                 body = await answer.read()
                 return Response(answer.status, {k.lower(): v for k, v in answer.headers.items()}, body)
@@ -204,6 +204,8 @@ class VendorClient:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             message = f"{request.operation}: {type(error).__name__} {error}".strip()
             raise (OutcomeUnknown(message) if write else RetryLater(message)) from error
+        finally:
+            NOT_AFTER.reset(written_by)
 
     async def _token(self) -> Token:
         if self._stored is None:
