@@ -33,10 +33,11 @@ class Door:
         """Tell whether the door is shut for this owner's suspect."""
         return self._holder is owner
 
-    async def shut(self, owner: object) -> None:
-        """Wait for the turn, shut the door, and wait a moment for what runs. Whoever shuts it opens it."""
+    async def shut(self, owner: object, again: Callable[[], None]) -> None:
+        """Wait for the turn, shut the door, and wait a moment for what runs. Whoever shuts it opens it; `again` is called then."""
         await self._turn.acquire()
         self._holder = owner
+        self._refused.add(again)
         loop = asyncio.get_running_loop()
         limit = loop.time() + self._seconds
         try:

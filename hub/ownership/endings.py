@@ -1,5 +1,6 @@
-"""What an owner makes of a message that cannot go on, and of what its handler had found at the vendor by then."""
+"""What handlers come to: outcomes that wait for their owner's turn, and what becomes of a message that cannot go on."""
 
+import asyncio
 from collections.abc import Sequence
 
 from hub.contract import AuthRevoked
@@ -7,6 +8,31 @@ from hub.ids import new_id
 from hub.mailbox.changes import AttemptClosed, Changes, ConnectionStatus, Dead, NewAlert
 from hub.mailbox.claims import Claim
 from hub.mailbox.retry import decide
+
+
+class Outcome:
+    """What a handler decided, or, with a `waiter`, progress that it waits to see committed."""
+
+    __slots__ = ("changes", "claim", "waiter")
+
+    def __init__(self, claim: Claim, changes: Changes, waiter: "asyncio.Future[None] | None") -> None:
+        self.claim, self.changes, self.waiter = claim, changes, waiter
+
+
+def one_per_order(finished: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
+    """Part outcomes in those of this turn and later ones: two changes of one order cannot both win a compare-and-set in one statement."""
+    seen: set[str] = set()
+    now: list[Outcome] = []
+    later: list[Outcome] = []
+    for item in finished:
+        order = item.changes.order
+        key = order.id if order is not None else ""
+        if key and key in seen:
+            later.append(item)
+        else:
+            seen.add(key)
+            now.append(item)
+    return now, later
 
 
 def dead(claim: Claim, end: Dead) -> Changes:

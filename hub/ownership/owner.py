@@ -21,7 +21,7 @@ from hub.mailbox.retry import decide
 from hub.mailbox.store import Activation, Item, MailboxStore, RefusedByDatabase, Replaced, Turn, Unreachable
 from hub.ownership.alone import Door
 from hub.ownership.clocks import DatabaseClock, Lifetimes
-from hub.ownership.endings import dead, suspended, with_closed
+from hub.ownership.endings import Outcome, dead, one_per_order, suspended, with_closed
 
 log = structlog.get_logger("hub.owner")
 
@@ -65,13 +65,6 @@ class Desk:
 Handler = Callable[[Desk], Awaitable[Changes]]
 
 
-class _Finished:
-    __slots__ = ("changes", "claim", "waiter")
-
-    def __init__(self, claim: Claim, changes: Changes, waiter: "asyncio.Future[None] | None") -> None:
-        self.claim, self.changes, self.waiter = claim, changes, waiter
-
-
 class Owner:
     """Runs one connection until it is stopped or replaced, or was idle for `passive_after` seconds.
 
@@ -102,7 +95,7 @@ class Owner:
         self._code_version, self._room, self._on_commit = code_version, room, on_commit
         self._news = asyncio.Event()
         self._held: dict[int, asyncio.Task[None]] = {}
-        self._finished: list[_Finished] = []
+        self._finished: list[Outcome] = []
         self._door, self._activation, self._passive_after = door or Door(), activation, passive_after
         self._suspects = False
         self._stopping = False
@@ -213,8 +206,8 @@ class Owner:
             await self._gather()
             self._news.clear()
             if self._suspects and not self._held and not self._stopping and not self._door.shut_for(self):
-                await self._door.shut(self)
-            batch, self._finished = self._one_per_order(self._finished)
+                await self._door.shut(self, self.wake)
+            batch, self._finished = one_per_order(self._finished)
             room = self._free(batch)
             if batch or room > 0 or self._stopping:
                 await self._take_turn(batch, room)
@@ -225,7 +218,7 @@ class Owner:
             if self._stopping and not self._finished and (not self._held or self._late()):
                 return
 
-    async def _take_turn(self, batch: list[_Finished], room: int) -> None:
+    async def _take_turn(self, batch: list[Outcome], room: int) -> None:
         asked = monotonic()
         turn = await self._turn(batch, room)
         back = self.clock.follow(turn.now, asked)
@@ -238,13 +231,14 @@ class Owner:
             await self._store.clock_went_back(self.tenant, self.connection, self.epoch, back)
             self._news.set()
 
-    def _free(self, batch: list[_Finished]) -> int:
+    def _free(self, batch: list[Outcome]) -> int:
         """How many messages this turn may claim."""
         if self._stopping or not self._door.lets(self, self.wake):
             return 0
         if self._door.shut_for(self) and self._held:
-            # What its suspect leaves is stored first, while nobody else runs.
-            self._news.set()
+            # What its suspect leaves is stored first, while nobody else runs; then it looks again.
+            if batch:
+                self._news.set()
             return 0
         return self._room - len(self._held) + sum(f.waiter is None for f in batch)
 
@@ -283,22 +277,7 @@ class Owner:
             await asyncio.sleep(pause)
         self._last_turn = monotonic()
 
-    @staticmethod
-    def _one_per_order(finished: list[_Finished]) -> tuple[list[_Finished], list[_Finished]]:
-        # Two changes of one order cannot both win a compare-and-set in one statement: the second waits for the next turn.
-        seen: set[str] = set()
-        now, later = [], []
-        for item in finished:
-            order = item.changes.order
-            key = order.id if order is not None else ""
-            if key and key in seen:
-                later.append(item)
-            else:
-                seen.add(key)
-                now.append(item)
-        return now, later
-
-    async def _turn(self, batch: list[_Finished], room: int) -> Turn:
+    async def _turn(self, batch: list[Outcome], room: int) -> Turn:
         held = [message for message in self._held if all(f.claim.message != message or f.waiter for f in batch)]
         items = [Item(f.claim.message, self.clock.translated(f.changes)) for f in batch]
         self.turns += 1
@@ -310,7 +289,7 @@ class Owner:
             log.exception("a turn was refused; applying its items one by one", connection=self.connection)
         return await self._one_by_one(batch, held)
 
-    async def _one_by_one(self, batch: list[_Finished], held: list[int]) -> Turn:
+    async def _one_by_one(self, batch: list[Outcome], held: list[int]) -> Turn:
         missed: set[int] = set()
         turn: Turn | None = None
         for number, finished in enumerate(batch):
@@ -339,7 +318,7 @@ class Owner:
             suspects=turn.suspects,
         )
 
-    def _settle(self, batch: list[_Finished], turn: Turn) -> None:
+    def _settle(self, batch: list[Outcome], turn: Turn) -> None:
         self.status = turn.status
         for number, finished in enumerate(batch):
             waiter = finished.waiter
@@ -404,7 +383,7 @@ class Owner:
                 changes = Changes(end=end)
         if desk.closed:
             changes = with_closed(changes, desk.closed)
-        self._finished.append(_Finished(claim, changes, None))
+        self._finished.append(Outcome(claim, changes, None))
         self._news.set()
 
     def _alike(self, claim: Claim, error: Exception) -> int:
@@ -417,6 +396,6 @@ class Owner:
     async def progress(self, claim: Claim, changes: Changes) -> None:
         """Commit progress of a running handler (see `Desk.commit`)."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._finished.append(_Finished(claim, changes, waiter))
+        self._finished.append(Outcome(claim, changes, waiter))
         self._news.set()
         await waiter

@@ -25,7 +25,7 @@ async def test_no_more_than_most_are_open_and_who_waits_is_served_in_order(datab
 
     await asyncio.gather(*(use(number) for number in range(20)))
     await sessions.close()
-    assert served == list(range(20))
+    assert served[2:] == list(range(2, 20))  # the first two open theirs side by side
     assert len(pids) == 2
 
 
@@ -77,6 +77,9 @@ async def test_at_the_roles_limit_a_process_makes_do_with_what_it_has(database_u
     role = urlsplit(database_url).username
     owner = await asyncpg.connect(owner_url)
     try:
+        async with asyncio.timeout(10):  # what the tests before this one left
+            while await owner.fetchval("select count(*) from pg_stat_activity where usename = $1", role):
+                await asyncio.sleep(0.05)
         await owner.execute(f'alter role "{role}" connection limit 1')
         sessions = Sessions(database_url, most=4)
         served: list[int] = []
