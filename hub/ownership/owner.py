@@ -237,8 +237,9 @@ class Owner:
         if self._stopping or not self._door.lets(self, self.wake):
             return 0
         if self._door.shut_for(self) and self._held:
-            # What its suspect leaves is stored first, while nobody else runs.
-            self._news.set()
+            # What its suspect leaves is stored first, while nobody else runs. While it still runs there is nothing to do: its end is news.
+            if batch:
+                self._news.set()
             return 0
         return self._room - len(self._held) + sum(f.waiter is None for f in batch)
 
