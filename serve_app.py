@@ -255,14 +255,19 @@ def front_middlewares() -> list[Middleware]:
 
 
 def deploy(settings: Settings) -> None:
-    """Start Serve on the settings' address and run both apps with fixed replica counts; harmless when they run."""
+    """Start Serve on the settings' address and run both apps with so many replicas on each node; harmless when they run.
+
+    HAProxy listens on every node that has a replica. The Supervisor changes the counts when nodes come and go.
+    """
+    nodes = max(1, sum(bool(node["Alive"]) for node in ray.nodes()))
     quiet = LoggingConfig(enable_access_log=False, log_level="WARNING")
     serve.start(http_options=HTTPOptions(host=settings.host, port=settings.port), logging_config=quiet)
 
     def made(name: str, build: Callable[[], App], replicas: int, ongoing: int, ending: float = 10) -> Any:
         deployment = serve.deployment(
             name=name,
-            num_replicas=replicas,
+            num_replicas=replicas * nodes,
+            max_replicas_per_node=replicas,
             max_ongoing_requests=ongoing,
             max_queued_requests=WAITING_REQUESTS,
             ray_actor_options={"num_cpus": 0},
@@ -273,5 +278,8 @@ def deploy(settings: Settings) -> None:
         )
         return deployment(serve.ingress(build)(type(name, (), {})))
 
-    serve.run(made(API, build_api_app, settings.api_replicas, 1000, ENDING_SECONDS).bind(), name=API, route_prefix="/", blocking=False)
-    serve.run(made(LIVE, build_live_app, settings.live_replicas, 1000).bind(), name=LIVE, route_prefix=STREAM, blocking=False)
+    for name, route, app in (
+        (API, "/", made(API, build_api_app, settings.api_replicas, 1000, ENDING_SECONDS)),
+        (LIVE, STREAM, made(LIVE, build_live_app, settings.live_replicas, 1000)),
+    ):
+        serve.run(app.bind(), name=name, route_prefix=route, blocking=False, external_scaler_enabled=True)

@@ -57,6 +57,8 @@ class ConnectionActor:
             # Ray starts a new process in this one's place, which reads everything from the database.
             log.exception("the host failed")
             os._exit(1)
+        if self._host.outlived:
+            os._exit(1)
 
     async def wake(self, *connections: str) -> None:
         """Have the connections' owners look at their mailboxes."""

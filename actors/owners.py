@@ -19,6 +19,7 @@ NAMESPACE = "hub"
 COALESCE_SECONDS = 0.01
 STATE_SECONDS = 3.0
 FORGET_SECONDS = 5.0
+ASK_SECONDS = 0.5
 
 Find = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
 
@@ -89,7 +90,13 @@ class RayOwners:
         known = self._handles.get(host)
         if known is not None and time.monotonic() - known[1] < FORGET_SECONDS:
             return known[0]
-        handle = await asyncio.to_thread(ray.get_actor, host, NAMESPACE)
+        try:
+            handle = await asyncio.wait_for(asyncio.to_thread(ray.get_actor, host, NAMESPACE), ASK_SECONDS)
+        except TimeoutError:
+            # The head is away. What was known of an actor still reaches it, on whatever node.
+            if known is None:
+                raise
+            handle = known[0]
         self._handles[host] = (handle, time.monotonic())
         return handle
 

@@ -9,12 +9,17 @@ from typing import Any
 
 import ray
 import structlog
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.connection import ConnectionActor
+from actors.nodes import Node, here, homes, living_nodes, usable
 from actors.owners import NAMESPACE, RayOwners
 from actors.process import configure
+from actors.replicas import apply_replicas
+from hub.clock import monotonic
 from hub.database.pool import Database
 from hub.ids import new_id
+from hub.ownership.balance import emptiest, plan
 from hub.ownership.host import DRAIN_SECONDS
 from hub.ownership.schedule import Schedule, keep_of
 from hub.ownership.supervision import Supervisor
@@ -25,32 +30,42 @@ log = structlog.get_logger("hub.actor")
 SUPERVISOR = "supervisor"
 SCHEDULER = "scheduler"
 GONE_SECONDS = 10.0
+MOVES_AT_ONCE = 4
+START_SECONDS = 30.0
+REST_SECONDS = 15.0
+"""A host that moved stays this long, even where Ray started it on another node than it was asked for."""
+SETTLE_SECONDS = 3.0
+"""Ray itself needs a moment until it starts actors on a node that has just joined."""
 
 
 class RayHosts:
-    """Hosts as detached, named ConnectionActors that Ray starts again for ever."""
+    """Hosts as detached, named ConnectionActors that Ray starts again for ever, each on the emptiest node at first."""
 
     def __init__(self, code_version: str) -> None:
         self._code_version = code_version
         self._known: set[str] = set()
         self._owners = RayOwners()
+        self.usable: list[str] = []
+        """Nodes that hosts may be started on; Ray chooses where there is one, or none is known."""
+        self.homes: dict[str, str] = {}
+        """The node of each host."""
 
     async def ensure(self, host: str) -> bool:
         """Create the actor unless its name is taken."""
         if host in self._known:
             return False
-        started = await asyncio.to_thread(self._create, host)
+        started = await asyncio.to_thread(self._create, host, emptiest(self.homes, self.usable))
         self._known.add(host)
         return started
 
-    def _create(self, host: str) -> bool:
+    def _create(self, host: str, node: str | None) -> bool:
         try:
             ray.get_actor(host, NAMESPACE)
         except ValueError:
             pass
         else:
             return False
-        options = {
+        options: dict[str, Any] = {
             "name": host,
             "namespace": NAMESPACE,
             "lifetime": "detached",
@@ -59,8 +74,25 @@ class RayHosts:
             "max_restarts": -1,
             "max_concurrency": 64,
         }
+        if node is not None and len(self.usable) > 1:
+            # Soft, so that Ray starts it elsewhere when the node dies.
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=True)
+            self.homes[host] = node
         ray.remote(ConnectionActor).options(**options).remote(host, self._code_version)
         return True
+
+    async def move(self, host: str, node: str) -> None:
+        """Stop a host cleanly, start it on another node, and wait until it is there."""
+        await self.roll(host)
+        self.homes[host] = node
+        for _ in range(100):
+            if await asyncio.to_thread(self._create, host, node):
+                break
+            await asyncio.sleep(0.05)  # the name is free when the old process has gone
+        self._known.add(host)
+        handle = await asyncio.to_thread(ray.get_actor, host, NAMESPACE)
+        await asyncio.wait_for(_wait(handle.__ray_ready__.remote()), START_SECONDS)
+        log.info("host moved", host=host, node=node)
 
     async def look(self, host: str) -> None:
         """Have the host see what it was given."""
@@ -103,6 +135,48 @@ async def _wait(reference: Any) -> Any:
     return await reference
 
 
+class Moves:
+    """Keeps hosts and replicas where nodes are: off those that drain, evenly over the rest, a few hosts at a time."""
+
+    def __init__(self, hosts: RayHosts, settings: Settings) -> None:
+        self._hosts, self._gcs = hosts, here()
+        self._per_node = {"api": settings.api_replicas, "live": settings.live_replicas}
+        self._nodes: list[Node] = []
+        self._seen: dict[str, float] = {}
+        self._moved: dict[str, float] = {}
+        self._applied = 0
+        self._moving: asyncio.Task[None] | None = None
+
+    async def look(self) -> None:
+        """See which nodes there are. Raises Unreachable when GCS does not answer."""
+        self._nodes = await living_nodes(self._gcs)
+        first, now = not self._seen, monotonic()
+        self._seen = {node.id: self._seen.get(node.id, now - SETTLE_SECONDS * first) for node in self._nodes}
+        self._hosts.usable = [node for node in usable(self._nodes) if now - self._seen[node] >= SETTLE_SECONDS]
+
+    def follow(self) -> None:
+        """Begin what follows from the nodes, unless it is under way."""
+        if (len(self._nodes) > 1 or self._applied > 1) and (self._moving is None or self._moving.done()):
+            self._moving = asyncio.get_running_loop().create_task(self._apply())
+
+    async def _apply(self) -> None:
+        try:
+            count = len(usable(self._nodes))
+            if count and count != self._applied:
+                await asyncio.to_thread(apply_replicas, self._per_node, count)
+                log.info("replicas follow the nodes", nodes=count)
+                self._applied = count
+            self._hosts.homes = await asyncio.to_thread(homes)
+            draining = [node.id for node in self._nodes if node.draining]
+            now = monotonic()
+            resting = {host for host, at in self._moved.items() if now - at < REST_SECONDS}
+            moves = plan(self._hosts.homes, self._hosts.usable, draining, MOVES_AT_ONCE, resting)
+            self._moved |= {move.host: now for move in moves}
+            await asyncio.gather(*(self._hosts.move(*move) for move in moves))
+        except Exception as error:
+            log.warning("hosts and replicas could not follow the nodes", error=f"{type(error).__name__}: {error}")
+
+
 class SupervisorActor:
     """Places owners and sweeps for lost hints."""
 
@@ -124,9 +198,13 @@ class SupervisorActor:
             code_version=self._code_version,
             per_host=self._settings.connections_per_actor,
         )
+        moves = Moves(hosts, self._settings)
         while not self._stopping:
             try:
+                # Cut off from the head it can place nobody: it lets its lease run out, for one that can.
+                await moves.look()
                 if await supervisor.round():
+                    moves.follow()
                     self._rounds += 1
                     if self._rounds % 15 == 0:
                         hosts.forget()

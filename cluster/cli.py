@@ -71,12 +71,16 @@ def demo(
 @app.command()
 def up() -> None:
     """Run the hub with your configuration, or embedded defaults."""
+    from cluster.start import NotHere, leave
     from cluster.start import down as take_down
-    from cluster.start import leave
     from cluster.start import up as bring_up
 
     settings = settings_or_exit()
-    running = bring_up(settings, say)
+    try:
+        running = bring_up(settings, say)
+    except NotHere as error:
+        err.print(f"[red]{error}[/red]")
+        raise typer.Exit(2) from error
     err.print(f"[green]ready[/green]  API {running.settings.registered_url}/api/v1  docs {running.settings.registered_url}/api/v1/docs")
     if running.dashboard_url:
         err.print(f"       Ray dashboard {running.dashboard_url}")
@@ -115,6 +119,10 @@ def status(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     for row in found["processes"]:
         table.add_row(row["name"], str(row["pid"]), row["ports"], row["state"])
     Console().print(table)
+    if found["nodes"]:
+        from cluster.node_command import show
+
+        show(found["nodes"])
 
 
 @app.command()
@@ -195,7 +203,9 @@ def main() -> None:
     """Run the command line."""
     from cluster.admin import admin
     from cluster.bench.command import bench
+    from cluster.node_command import node
 
     app.add_typer(admin, name="admin")
+    app.add_typer(node, name="node")
     app.add_typer(bench, name="bench")
     app()

@@ -1,4 +1,4 @@
-"""Our own single-node Ray: every port and path of its own, token authentication on, and only our own processes ended.
+"""Our own Ray on this machine, alone, as a head or as a further node: ports and paths of its own, token authentication on.
 
 Ray's processes share the session that `ray start` opened. It is recorded with the pids of GCS and raylet, so that a later start
 adopts them, or ends what a crash has left over.
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import psutil
@@ -39,8 +40,11 @@ _PORTS = {
 }
 
 
+_HEAD_ONLY = frozenset({"port", "dashboard-port", "ray-client-server-port"})
+
+
 class RayHandle(msgspec.Struct, frozen=True):
-    """Where our Ray listens, and the pids of its GCS and raylet."""
+    """Where our Ray listens, and the pids of its GCS (a head's) and raylet."""
 
     address: str
     dashboard_url: str
@@ -54,14 +58,15 @@ class RayFailed(RuntimeError):
 def start_ray(settings: Settings) -> RayHandle:
     """Start our Ray or adopt the one that runs (4 s when nothing else does). Raises RayFailed.
 
+    With a head's address in the settings it joins that one as a further node.
     Its processes get this process's environment, with the HUB_* variables of these settings and no others: secrets travel there,
     never through Ray. Call `os.environ.update(ray_environment(settings))` before Ray is imported in this process.
     """
     run = RunFile(settings.home)
     with run.locked(patience=2 * START_SECONDS):
-        gcs, raylet = run.child(_GCS), run.child(_RAYLET)
-        if gcs is not None and raylet is not None:
-            return _handle(gcs, raylet)
+        first, raylet = run.child(_GCS), run.child(_RAYLET)
+        if first is not None and raylet is not None:
+            return _handle(settings, first, raylet)
         _end_all(run, patience=3)
         for left in (2, 1, 0):
             ports = run.ports(*_PORTS.values())
@@ -74,20 +79,46 @@ def start_ray(settings: Settings) -> RayHandle:
     raise AssertionError("unreachable")
 
 
+def _command(settings: Settings, ports: dict[str, int], folder: Path) -> list[str]:
+    joining = bool(settings.head_address)
+    options = {option: ports[name] for option, name in _PORTS.items() if not joining or option not in _HEAD_ONLY}
+    command = [
+        sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start",
+        *(f"--{option}={port}" for option, port in options.items()),
+        "--min-worker-port=0", "--max-worker-port=0",  # whatever the system gives: Ray's default range meets other hubs' ports
+        "--include-log-monitor=false", "--disable-usage-stats", "--num-cpus=64",
+        f"--object-store-memory={OBJECT_STORE_BYTES}", f"--temp-dir={folder}",
+    ]  # fmt: skip
+    if settings.node_address:
+        command.append(f"--node-ip-address={settings.node_address}")
+    if joining:
+        return [*command, f"--address={settings.head_address}"]
+    password = urlsplit(settings.ray_redis_url).password
+    if password:
+        command.append(f"--redis-password={unquote(password)}")
+    return [*command, "--head", "--dashboard-host=127.0.0.1", "--include-dashboard=true", "--no-monitor"]
+
+
+def _store(settings: Settings) -> dict[str, str]:
+    """Where GCS keeps what it must know after a restart."""
+    if not settings.ray_redis_url:
+        return {}
+    parts = urlsplit(settings.ray_redis_url)
+    secure = "rediss://" if parts.scheme == "rediss" else ""
+    named = {"RAY_REDIS_USERNAME": unquote(parts.username)} if parts.username else {}
+    return {"RAY_REDIS_ADDRESS": f"{secure}{parts.hostname}:{parts.port or 6379}", **named}
+
+
 def _launch(settings: Settings, run: RunFile, ports: dict[str, int]) -> RayHandle:
     folder = ray_folder(run.home)
     _prune(folder)
     logs = run.home / "logs"
     logs.mkdir(mode=0o700, exist_ok=True)
-    command = [
-        sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--head",
-        *(f"--{option}={ports[name]}" for option, name in _PORTS.items()),
-        "--min-worker-port=0", "--max-worker-port=0",  # whatever the system gives: Ray's default range meets other hubs' ports
-        "--dashboard-host=127.0.0.1", "--include-dashboard=true", "--include-log-monitor=false", "--no-monitor",
-        "--disable-usage-stats", "--num-cpus=64", f"--object-store-memory={OBJECT_STORE_BYTES}", f"--temp-dir={folder}",
-    ]  # fmt: skip
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HUB_") and name != "RAY_ADDRESS"}
-    environment = {**inherited, **settings.replace(ray_address="").to_environ(), **ray_environment(settings)}
+    # Workers need neither the door to GCS's memory nor the token as a variable: Ray gives them the token's file.
+    shared = settings.replace(ray_address="", ray_redis_url="", ray_token="")
+    environment = {**inherited, **shared.to_environ(), **ray_environment(settings), **_store(settings)}
+    command = _command(settings, ports, folder)
     with (logs / "ray.log").open("wb") as log:
         starter = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environment)
     # Recorded before anything else exists, so that a start that dies here leaves nothing that cannot be found.
@@ -101,17 +132,21 @@ def _launch(settings: Settings, run: RunFile, ports: dict[str, int]) -> RayHandl
     # Ray starts a server for its remote client and has no option against it: 90 MB and one more door that nobody here uses.
     _signal([process for process in family if "ray.util.client.server" in (process.info["cmdline"] or ())], signal.SIGKILL)
     named = {process.name(): process.pid for process in family}
-    if code != 0 or not {"gcs_server", "raylet"} <= named.keys():
+    first = "raylet" if settings.head_address else "gcs_server"
+    if code != 0 or not {first, "raylet"} <= named.keys():
         raise RayFailed(f"Ray did not start:\n{(logs / 'ray.log').read_text(errors='replace')[-1500:]}")
-    listening = {option: ports[name] for option, name in _PORTS.items() if option != "ray-client-server-port"}
-    gcs = run.record(_GCS, named["gcs_server"], listening, starter.pid)
+    skipped = {"ray-client-server-port", *(_HEAD_ONLY if settings.head_address else ())}
+    listening = {option: ports[name] for option, name in _PORTS.items() if option not in skipped}
+    recorded = run.record(_GCS, named[first], listening, starter.pid)
     raylet = run.record(_RAYLET, named["raylet"], session=starter.pid)
-    return _handle(gcs, raylet)
+    return _handle(settings, recorded, raylet)
 
 
-def _handle(gcs: Child, raylet: Child) -> RayHandle:
-    dashboard = f"http://127.0.0.1:{gcs.ports['dashboard-port']}"
-    return RayHandle(f"127.0.0.1:{gcs.ports['port']}", dashboard, (gcs.pid, raylet.pid))
+def _handle(settings: Settings, first: Child, raylet: Child) -> RayHandle:
+    if settings.head_address:
+        return RayHandle(settings.head_address, "", (raylet.pid,))
+    dashboard = f"http://127.0.0.1:{first.ports['dashboard-port']}"
+    return RayHandle(f"{settings.node_address or '127.0.0.1'}:{first.ports['port']}", dashboard, (first.pid, raylet.pid))
 
 
 def _prune(folder: Path) -> None:

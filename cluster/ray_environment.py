@@ -71,7 +71,9 @@ def ray_environment(settings: Settings) -> dict[str, str]:
     run = RunFile(settings.home)
     with run.locked():
         token = run.home / "ray.token"
-        if not token.exists():
+        if settings.ray_token and (not token.exists() or token.read_text() != settings.ray_token):
+            write_private(token, settings.ray_token.encode())
+        elif not token.exists():
             write_private(token, secrets.token_hex(32).encode())
         state = haproxy_folder(run.home)
         sockets = _folder(run.home, "sock", _HAPROXY_PATH)
@@ -83,7 +85,7 @@ def ray_environment(settings: Settings) -> dict[str, str]:
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
         # Off, everything stays on 127.0.0.1. On, Ray replaces that address by the machine's outer one, even when it is given.
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1" if settings.node_address else "0",
         "DASHBOARD_METRIC_PORT": str(ports["ray-dashboard-metrics"]),
         "RAY_worker_niceness": "0",
         "RAY_worker_num_grpc_internal_threads": "1",
@@ -119,7 +121,32 @@ def ray_environment(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(high - 50),
         "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(high - 49),
         "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(high),
+        **(_among_nodes() if settings.node_address else {}),
     }
+
+
+def _among_nodes() -> dict[str, str]:
+    """How soon a dead node counts as dead, and how long the others wait for a head that is away; yours win.
+
+    Ray's own figures let a dead node's owners stand still for up to a minute.
+    """
+    figures = {
+        # A killed raylet fails three checks in 3 s; one that is cut off, or whose machine is gone, in about 9 s.
+        "RAY_health_check_initial_delay_ms": "3000",
+        "RAY_health_check_period_ms": "1000",
+        "RAY_health_check_timeout_ms": "2000",
+        "RAY_health_check_failure_threshold": "3",
+        # Until then nodes go on without their head. Ray's 60 s are too few for a head on another machine.
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "900",
+        "RAY_external_storage_namespace": "hub",
+        # Another node's replica that does not answer: tried elsewhere after a second, left out after two.
+        "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "1",
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
+        # HAProxy hears of a leaving replica within a second: what drains need not wait 30.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "10",
+        "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "10",
+    }
+    return {name: os.environ.get(name, value) for name, value in figures.items()}
 
 
 def _ports(run: RunFile, *names: str) -> dict[str, int]:

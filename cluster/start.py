@@ -11,12 +11,13 @@ import urllib.request
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import structlog
 
 from actors.process import code_version
-from cluster.embedded import start_postgres, start_valkey, stop
+from cluster.embedded import KEPT, forget_head, start_postgres, start_valkey, stop
 from cluster.keeper import TAKEN_DOWN, Keeper
 from cluster.ray_cluster import connect, disconnect, ray_environment, start_ray, stop_ray
 from cluster.run_file import RunFile
@@ -27,6 +28,7 @@ from hub.settings import Settings
 log = structlog.get_logger("hub.start")
 
 READY_SECONDS = 60.0
+LOOPBACK = "127.0.0.1"
 DRAIN_SECONDS = 10.0
 DRAINED_AT_ONCE = 100
 REVIVE_SECONDS = 90.0
@@ -41,6 +43,10 @@ class Running(msgspec.Struct, frozen=True):
     keeper: Keeper | None = None
 
 
+class NotHere(RuntimeError):
+    """The command is not for this machine; the message says which is."""
+
+
 class NotReady(RuntimeError):
     """The hub did not answer in time; the message says what its health check says."""
 
@@ -48,9 +54,10 @@ class NotReady(RuntimeError):
 def with_servers(settings: Settings, say: Say) -> Settings:
     """Settings with the URLs of the embedded servers where none are configured; starts those."""
     changes: dict[str, str] = {}
+    listen = settings.node_address or LOOPBACK
     if not settings.database_url:
         say("starting PostgreSQL")
-        urls = start_postgres(settings.home)
+        urls = start_postgres(settings.home, listen)
         changes |= {
             "database_url": urls.api_url,
             "actor_database_url": urls.actor_url,
@@ -58,20 +65,24 @@ def with_servers(settings: Settings, say: Say) -> Settings:
         }
     if not settings.redis_url:
         say("starting Valkey")
-        changes["redis_url"] = start_valkey(settings.home)
+        changes["redis_url"] = start_valkey(settings.home, listen)
+    if settings.node_address and not settings.ray_redis_url:
+        changes["ray_redis_url"] = start_valkey(settings.home, name=KEPT)
     return settings.replace(home=settings.home.absolute(), **changes)
 
 
 def _starts(configured: Settings, complete: Settings) -> dict[str, Callable[[], object]]:
-    """What this hub runs for itself, and how each starts again."""
-    home = configured.home
+    """What this hub runs for itself, and how each starts again. Ray of several nodes has a memory: its apps come back with it."""
+    home, listen = configured.home, configured.node_address or LOOPBACK
     starts: dict[str, Callable[[], object]] = {}
     if not configured.database_url:
-        starts["postgres"] = partial(start_postgres, home)
+        starts["postgres"] = partial(start_postgres, home, listen)
     if not configured.redis_url:
-        starts["valkey"] = partial(start_valkey, home)
+        starts["valkey"] = partial(start_valkey, home, listen)
+    if configured.node_address and not configured.ray_redis_url:
+        starts[KEPT] = partial(start_valkey, home, name=KEPT)
     if not configured.ray_address:
-        starts["ray"] = starts["raylet"] = partial(revive_ray, complete)
+        starts["ray"] = starts["raylet"] = partial(start_ray if configured.node_address else revive_ray, complete)
     return starts
 
 
@@ -106,6 +117,8 @@ def deploy_again() -> None:
 
 def up(settings: Settings, say: Say) -> Running:
     """Bring everything up and wait until it answers; what failed is raised after what was started is ended."""
+    if settings.head_address:
+        raise NotHere("HUB_HEAD_ADDRESS makes this machine a further node: use `hub node join`")
     configured = settings
     try:
         return _up(settings, say)
@@ -221,6 +234,8 @@ def down(running: Running, *, keep_cluster: bool = False) -> None:
         running.keeper.stop()
     disconnect()
     stop_ray(settings.home)
+    if settings.node_address:
+        forget_ray(settings)
     stop(settings.home)
 
 
@@ -230,11 +245,35 @@ def leave(settings: Settings) -> None:
         disconnect()
 
 
+def forget_ray(settings: Settings) -> None:
+    """Delete what the head kept for its restart: after an end on purpose the next start begins anew."""
+    if not settings.ray_redis_url:
+        forget_head(settings.home)
+        return
+    parts = urlsplit(settings.ray_redis_url)
+    from ray._private.gcs_utils import cleanup_redis_storage
+
+    with contextlib.suppress(Exception):
+        cleanup_redis_storage(
+            host=str(parts.hostname),
+            port=parts.port or 6379,
+            password=unquote(parts.password or ""),
+            use_ssl=parts.scheme == "rediss",
+            storage_namespace=ray_environment(settings)["RAY_external_storage_namespace"],
+        )
+
+
+def head_of(settings: Settings) -> str:
+    """The address `host:port` of the Ray head that this home belongs to; empty when none runs."""
+    child = RunFile(settings.home).child("ray")
+    own = f"{settings.node_address or LOOPBACK}:{child.ports['port']}" if child is not None and "port" in child.ports else ""
+    return settings.ray_address or settings.head_address or own
+
+
 def attach(settings: Settings) -> None:
     """Join the cluster of a hub that runs, if one does."""
     os.environ.update(ray_environment(settings))
-    child = RunFile(settings.home).child("ray")
-    address = settings.ray_address or (f"127.0.0.1:{child.ports['port']}" if child is not None else "")
+    address = head_of(settings)
     if address:
         with contextlib.suppress(Exception):
             connect(address)

@@ -20,12 +20,15 @@ PREFIX = "HUB_"
 FILE = Path("hub.toml")
 _PLAIN = {"ray_address": "RAY_ADDRESS"}
 _IGNORED = frozenset({"HUB_VENDOR_SPECS", "HUB_TEST_ADMIN_DATABASE_URL"})
-_SECRET = frozenset({"database_url", "actor_database_url", "admin_database_url", "redis_url", "master_keys", "metrics_token"})
+_SECRET = frozenset(
+    {"database_url", "actor_database_url", "admin_database_url", "redis_url", "ray_redis_url", "ray_token", "master_keys", "metrics_token"}
+)
 _ADDRESSES = {
     "database_url": ("postgresql", "postgres"),
     "actor_database_url": ("postgresql", "postgres"),
     "admin_database_url": ("postgresql", "postgres"),
     "redis_url": ("redis", "rediss"),
+    "ray_redis_url": ("redis", "rediss"),
     "public_url": ("http", "https"),
     "sandbox_url": ("http", "https"),
 }
@@ -49,6 +52,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admin_database_url: str = ""
     redis_url: str = ""
     ray_address: str = ""
+    node_address: str = ""
+    head_address: str = ""
+    ray_token: str = ""
+    ray_redis_url: str = ""
     public_url: str = ""
     sandbox_url: str = ""
     master_keys: str = ""

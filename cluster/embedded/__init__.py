@@ -3,14 +3,16 @@
 from cluster.embedded.account import Place, find_place
 from cluster.embedded.errors import EmbeddedError
 from cluster.embedded.postgres import PostgresUrls, start_postgres, stop_postgres
-from cluster.embedded.servers import remove_data, stop
-from cluster.embedded.valkey import start_valkey, stop_valkey
+from cluster.embedded.servers import forget_head, remove_data, stop
+from cluster.embedded.valkey import KEPT, start_valkey, stop_valkey
 
 __all__ = [
+    "KEPT",
     "EmbeddedError",
     "Place",
     "PostgresUrls",
     "find_place",
+    "forget_head",
     "remove_data",
     "start_postgres",
     "start_valkey",

@@ -17,6 +17,7 @@ from cluster.embedded.secrets import Passwords, passwords
 from cluster.run_file import Child, RunFile, end, is_alive, port_is_free, spawned, started_at
 
 NAME = "postgres"
+LOOPBACK = "127.0.0.1"
 RECOVERY_SECONDS = 120
 ACTOR_CONNECTIONS = 100
 
@@ -32,8 +33,8 @@ class PostgresUrls(msgspec.Struct, frozen=True):
         return "PostgresUrls(…)"
 
 
-def _urls(secret: Passwords, port: int, database: str = "hub") -> PostgresUrls:
-    where = f"127.0.0.1:{port}/{database}"
+def _urls(secret: Passwords, port: int, database: str = "hub", host: str = LOOPBACK) -> PostgresUrls:
+    where = f"{host}:{port}/{database}"
     return PostgresUrls(
         f"postgresql://hub_admin:{secret.admin}@{where}",
         f"postgresql://hub_api:{secret.api}@{where}",
@@ -48,10 +49,10 @@ def _binaries(place: Place) -> Path:
     return reachable_copy(place, tree, "bin/postgres", "pginstall") / "bin"
 
 
-def _configuration(port: int) -> str:
+def _configuration(port: int, listen: str) -> str:
     memory = psutil.virtual_memory().total // (1 << 20)
     settings = {
-        "listen_addresses": "127.0.0.1",
+        "listen_addresses": ", ".join(dict.fromkeys((LOOPBACK, listen))),
         "port": port,
         "unix_socket_directories": "",
         "max_connections": 200,
@@ -91,10 +92,10 @@ def _initialise(place: Place, binaries: Path, secret: Passwords) -> None:
     part.rename(data)
 
 
-def _configure(place: Place, data: Path, port: int) -> None:
+def _configure(place: Place, data: Path, port: int, listen: str) -> None:
     files = {
-        "postgresql.conf": _configuration(port),
-        "pg_hba.conf": "host all all 127.0.0.1/32 scram-sha-256\n",
+        "postgresql.conf": _configuration(port, listen),
+        "pg_hba.conf": f"host all all {'127.0.0.1/32' if listen == LOOPBACK else 'all'} scram-sha-256\n",
         "postgresql.auto.conf": "",
     }
     for name, content in files.items():
@@ -175,9 +176,10 @@ def _in_thread(secret: Passwords, port: int, child: Child) -> None:
         pool.submit(asyncio.run, _prepare(secret, port, child)).result()
 
 
-def start_postgres(home: Path) -> PostgresUrls:
+def start_postgres(home: Path, listen: str = LOOPBACK) -> PostgresUrls:
     """Start the embedded PostgreSQL of a home, or adopt the one that runs, and return its addresses when it answers.
 
+    It listens on loopback, and on an address of this machine that other nodes reach when one is given; passwords are asked for anyway.
     Takes a second the first time, and up to 120 s when it recovers from a crash. Concurrent calls wait for each other.
     Raises EmbeddedError when it cannot run here.
     """
@@ -191,7 +193,7 @@ def start_postgres(home: Path) -> PostgresUrls:
             pid, port = living
             child = run.record(NAME, pid, {NAME: port})
             _in_thread(secret, port, child)
-            return _urls(secret, port)
+            return _urls(secret, port, host=listen)
         if place.folder.parent != run.home and not data.exists():
             print(f"hub: user nobody cannot reach {run.home}, so the data lies in {place.folder}", file=sys.stderr)
         binaries = _binaries(place)
@@ -200,12 +202,12 @@ def start_postgres(home: Path) -> PostgresUrls:
         for left in (2, 1, 0):
             port = run.ports(NAME)[NAME]
             try:
-                _launch(run, place, binaries, data, port, secret)
+                _launch(run, place, binaries, data, (port, listen), secret)
             except ProcessLookupError:
                 if left and not port_is_free(port):  # somebody took the port between the probe and the bind
                     continue
                 raise EmbeddedError(f"PostgreSQL ended while it was starting: see {_log(run)}") from None
-            return _urls(secret, port)
+            return _urls(secret, port, host=listen)
     raise AssertionError("unreachable")
 
 
@@ -215,8 +217,9 @@ def _log(run: RunFile) -> Path:
     return folder / "postgres.log"
 
 
-def _launch(run: RunFile, place: Place, binaries: Path, data: Path, port: int, secret: Passwords) -> None:
-    _configure(place, data, port)
+def _launch(run: RunFile, place: Place, binaries: Path, data: Path, where: tuple[int, str], secret: Passwords) -> None:
+    port, listen = where
+    _configure(place, data, port, listen)
     pid = spawned(place.start(str(binaries / "postgres"), "-D", str(data), log=_log(run)))
     child = run.record(NAME, pid, {NAME: port})
     try:

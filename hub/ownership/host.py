@@ -68,6 +68,9 @@ class Host:
         self._ended = asyncio.Event()
         self._drain_seconds = DRAIN_SECONDS
         self._asked = asyncio.Event()
+        self._lost: set[str] = set()
+        self.outlived = False
+        """Another process of this host's name works: this one was given up, by a cluster that could not reach it."""
 
     async def _keep(self, tenant: str, day: Any, wrapped: bytes) -> bytes | None:
         return await self._database.fetchval("select hub.day_key_of($1, $2, $3)", tenant, day, wrapped)  # type: ignore[no-any-return]
@@ -133,6 +136,14 @@ class Host:
         if self._stop.is_set():
             return
         given = {row["connection"]: row for row in rows}
+        self._lost &= given.keys()
+        if self._lost:
+            # Taken over, and still this host's by name: two processes have the name, and the later one is right. Taking the
+            # connections back would have both take them from each other for ever.
+            log.warning("another process of this name took over", host=self.name, connections=sorted(self._lost))
+            self.outlived = True
+            self.stop()
+            return
         for connection in [known for known in self._hosted if known not in given]:
             self._hosted[connection].stop(self._drain_seconds)
             if not self._hosted[connection].active:
@@ -170,6 +181,9 @@ class Host:
         log.info("took", host=self.name, connections=len(taken), seconds=round(monotonic() - began, 3))
 
     def _gone(self, hosted: Hosted) -> None:
+        if hosted.replaced:
+            self._lost.add(hosted.connection)
+            self._asked.set()
         if not self._stop.is_set() and self._hosted.get(hosted.connection) is hosted:
             del self._hosted[hosted.connection]
 

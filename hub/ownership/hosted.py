@@ -31,7 +31,7 @@ class Hosted:
 
     __slots__ = (
         "_activation", "_gone", "_make", "_stopping", "_taken", "_timer", "connection", "cut", "due", "epoch", "handled", "kept", "opened",
-        "opening", "owner", "place", "slug", "task", "tenant", "turns",
+        "opening", "owner", "place", "replaced", "slug", "task", "tenant", "turns",
     )  # fmt: skip
 
     def __init__(
@@ -49,7 +49,7 @@ class Hosted:
         self.opening: asyncio.Lock | None = None
         self.due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._stopping = False
+        self._stopping = self.replaced = False
         self.turns = self.handled = self.cut = 0
 
     @property
@@ -110,6 +110,7 @@ class Hosted:
         self.handled += owner.handled
         self.cut += owner.cut
         self.epoch = owner.epoch or self.epoch
+        self.replaced = owner.status == "replaced"
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("an owner ended", connection=self.connection, error=f"{type(error).__name__}: {error}", exc_info=error)
         elif owner.status == "passive":

@@ -11,7 +11,7 @@ from hub.contract import Drifted, Lane, RetryLater
 from hub.database.pool import Database
 from hub.mailbox.changes import Changes, Dead, Later, NewEvent, OrderGuard, OrderUpdate
 from hub.mailbox.messages import NewMessage
-from hub.mailbox.store import Item, PostgresMailbox, RefusedByDatabase, Replaced
+from hub.mailbox.store import Activation, Item, PostgresMailbox, RefusedByDatabase, Replaced
 from hub.model import OrderState
 from hub.ownership.owner import Desk, Superseded
 from tests.integration.mailbox.desk import Bench, running
@@ -274,6 +274,31 @@ async def test_a_suspect_runs_although_a_timer_of_its_subject_waits(bench: Bench
         turn = await store.turn(bench.tenant, bench.pos, activation.epoch, [], 8, [])
         assert [(claim.dedupe_key, claim.alone) for claim in turn.claims] == [("accept", expected)]
         await store.close()
+
+
+async def test_a_wake_up_while_a_suspect_runs_leaves_it_running(bench: Bench) -> None:
+    """Nothing else may be claimed until it has ended: the owner waits for that, and lets its process go on meanwhile."""
+    await bench.put(bench.message("one"), bench.message("two"))
+    store = PostgresMailbox(bench.url)
+    first = await store.activate(bench.tenant, bench.pos, bench.pos, "1")
+    assert first is not None
+    await store.turn(bench.tenant, bench.pos, first.epoch, [], 2, [])
+    second = await store.activate(bench.tenant, bench.pos, bench.pos, "1")
+    assert second is not None
+    await store.close()
+    begun = asyncio.Event()
+
+    async def handle(desk: Desk) -> Changes:
+        begun.set()
+        await asyncio.sleep(0.2)
+        return Changes()
+
+    owner = bench.owner(handle)
+    owner._activation = Activation(second.epoch, 0, (), suspects=True)
+    async with running(owner):
+        await begun.wait()
+        owner.wake()
+        await bench.idle()
 
 
 async def test_an_owner_that_stops_cleanly_leaves_no_suspects(bench: Bench) -> None:
