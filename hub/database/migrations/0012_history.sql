@@ -1,5 +1,5 @@
 -- Tables that stay as fast as they were: fewer and steadier indexes, vacuum that keeps up, and an end for what has no use any more.
--- On a filled database the column `ended` rewrites hub.orders once, under a lock: see docs/adr/0011 for how long.
+-- On a filled database the column `ended` rewrites hub.orders once, under a lock: see docs/adr/0008 for how long.
 
 -- Nothing reads by these; each cost an entry for every row.
 drop index hub.messages_connection;
