@@ -12,7 +12,6 @@ from hub.contract import (
     Misconfigured,
     NotFound,
     OrderAmend,
-    OrderIntake,
     Rejected,
     Step,
     TakesCancel,
@@ -25,7 +24,7 @@ from hub.contract import (
 from hub.ids import new_id
 from hub.mailbox.changes import Changes, Later, NewAlert, OrderUpdate
 from hub.mailbox.claims import OrderRow
-from hub.model import OrderState
+from hub.model import Order, OrderState
 from hub.orders.intake import OVER, cancel_at_pos, reject_message
 from hub.orders.lifecycle import attention, is_over, late_key, move, order_event, with_more
 from hub.orders.records import order_of
@@ -51,8 +50,7 @@ async def _reason(place: Workplace, desk: Desk) -> Reason:
     return msgspec.json.decode(text, type=Reason)
 
 
-def _task(place: Workplace, desk: Desk, row: OrderRow, given: Reason | None = None) -> DecisionTask:
-    order, _ = order_of(place.master, place.tenant, desk.claim)
+def _task(place: Workplace, order: Order, row: OrderRow, given: Reason | None = None) -> DecisionTask:
     reason = given or Reason()
     known = reason.reason if reason.reason in place.facts.reject_reasons else "other"
     return DecisionTask(
@@ -68,14 +66,14 @@ def _task(place: Workplace, desk: Desk, row: OrderRow, given: Reason | None = No
     )
 
 
-def _step(place: Workplace, desk: Desk, row: OrderRow, word: str, given: Reason | None) -> Step | None:
+def _step(place: Workplace, order: Order, row: OrderRow, word: str, given: Reason | None) -> Step | None:
     """The write that tells the platform a word; None where this platform, or this order, has no such word."""
-    adapter, task = place.adapter, _task(place, desk, row, given)
+    adapter, intake, task = place.adapter, place.intake, _task(place, order, row, given)
     match word:
-        case "accept" if isinstance(adapter, OrderIntake):
-            return adapter.accept_step(task)
-        case "reject" if isinstance(adapter, OrderIntake):
-            return adapter.reject_step(task)
+        case "accept" if intake is not None:
+            return intake.accept_step(task)
+        case "reject" if intake is not None:
+            return intake.reject_step(task)
         case "preparing" if isinstance(adapter, TellsPreparing):
             return adapter.preparing_step(task)
         case "ready" if isinstance(adapter, TellsReady):
@@ -90,10 +88,10 @@ def _step(place: Workplace, desk: Desk, row: OrderRow, word: str, given: Reason 
 
 
 async def _perform(place: Workplace, desk: Desk, row: OrderRow, word: str, given: Reason | None = None) -> Done | None:
-    step = _step(place, desk, row, word, given)
+    order, key = order_of(place.master, place.tenant, desk.claim)
+    step = _step(place, order, row, word, given)
     if step is None:
         return None
-    _, key = order_of(place.master, place.tenant, desk.claim)
     return await place.effects(desk, key, order=row, family="platform").perform(step)
 
 
@@ -150,8 +148,8 @@ async def _refused(place: Workplace, row: OrderRow, error: Rejected) -> Changes:
 
 async def _state_there(place: Workplace, row: OrderRow) -> OrderState | None:
     """Where the platform has the order; cancelled when it does not know it, None when it cannot be asked."""
-    adapter = place.adapter
-    assert isinstance(adapter, OrderIntake)
+    adapter = place.intake
+    assert adapter is not None
     try:
         return (await adapter.fetch_order(row.platform_order_id, b"", await place.places())).state
     except NotFound:
@@ -220,10 +218,10 @@ async def delay(place: Workplace, desk: Desk) -> Changes:
     if row is None or is_over(row):
         return Changes()
     given = await _reason(place, desk)
-    step = _step(place, desk, row, "delay", given)
+    order, key = order_of(place.master, place.tenant, desk.claim)
+    step = _step(place, order, row, "delay", given)
     if step is None:
         return Changes(events=(order_event(row, "delay_not_possible", "order.attention"),))
-    _, key = order_of(place.master, place.tenant, desk.claim)
     step = msgspec.structs.replace(step, name=f"{step.name}/{desk.claim.message}")
     await place.effects(desk, key, order=row, family="platform").perform(step)
     when = given.ready_at.isoformat() if given.ready_at else ""
@@ -240,7 +238,7 @@ async def amend(place: Workplace, desk: Desk) -> Changes:
     order, key = order_of(place.master, place.tenant, desk.claim)
     step = None
     if isinstance(adapter, OrderAmend):
-        step = adapter.amend_step(AmendTask(_task(place, desk, row, given), order, given.quantities))
+        step = adapter.amend_step(AmendTask(_task(place, order, row, given), order, given.quantities))
     if step is None:
         return Changes(events=(order_event(row, "amend_not_possible", "order.attention"),))
     step = msgspec.structs.replace(step, name=f"{step.name}/{desk.claim.message}")

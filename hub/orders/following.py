@@ -1,7 +1,7 @@
 """The POS moves an order: read where it is (or hear it from the POS's call), follow it, tell the platform."""
 
 from hub.clock import utc_now
-from hub.contract import Lane, NotFound, OrderTarget, PosOrder, RetryLater, Unreadable
+from hub.contract import Lane, NotFound, PosOrder, RetryLater, Unreadable
 from hub.ids import is_id, new_id
 from hub.mailbox.changes import Changes, Later, NewAlert, OrderUpdate
 from hub.mailbox.claims import OrderRow
@@ -18,8 +18,8 @@ from hub.ownership.workplace import Workplace
 async def pos_order_changed(place: Workplace, desk: Desk) -> Changes:
     """Follow one POS order. Orders that are not from the hub are none of its business."""
     claim = desk.claim
-    adapter = place.adapter
-    assert isinstance(adapter, OrderTarget)
+    adapter = place.target
+    assert adapter is not None
     row = claim.order
     if row is not None and is_over(row):
         return Changes()
@@ -42,8 +42,8 @@ async def pos_order_changed(place: Workplace, desk: Desk) -> Changes:
 async def look(place: Workplace, desk: Desk) -> Changes:
     """Ask for an order that its POS had queued, until it is taken or refused; alert when its time is over."""
     claim = desk.claim
-    adapter, row = place.adapter, claim.order
-    assert isinstance(adapter, OrderTarget)
+    adapter, row = place.target, claim.order
+    assert adapter is not None
     if row is None or is_over(row) or row.state is not OrderState.RECEIVED or row.decision != "queued" or not row.pos_order_id:
         return Changes()
     left = (claim.deadline_at - utc_now()).total_seconds() if claim.deadline_at else 0.0

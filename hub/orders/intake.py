@@ -28,8 +28,8 @@ async def placed(place: Workplace, desk: Desk) -> Changes:
     claim = desk.claim
     if claim.order is not None or claim.tombstone:
         return Changes()
-    adapter = place.adapter
-    assert isinstance(adapter, OrderIntake)
+    adapter = place.intake
+    assert adapter is not None
     notice = await place.bodies.open(place.tenant, claim.body, "messages", place.connection, claim.dedupe_key)
     try:
         fetched = await adapter.fetch_order(claim.key, notice, await place.places())
@@ -258,8 +258,8 @@ async def changed(place: Workplace, desk: Desk) -> Changes:
 
 
 async def _told_or_read(place: Workplace, desk: Desk) -> OrderState | None:
-    claim, adapter = desk.claim, place.adapter
-    assert isinstance(adapter, OrderIntake)
+    claim, adapter = desk.claim, place.intake
+    assert adapter is not None
     notice = b""
     if claim.body:
         notice = await place.bodies.open(place.tenant, claim.body, "messages", place.connection, claim.dedupe_key)

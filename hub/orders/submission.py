@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from hub.attempts import Find, Unresolvable
 from hub.clock import utc_now
 from hub.contract import (
-    Adapter,
     Cancelled,
     CancelTask,
     CannotCancel,
@@ -16,7 +15,6 @@ from hub.contract import (
     Offline,
     OrderCancel,
     OrderSearch,
-    OrderTarget,
     PosOrder,
     PosRejected,
     Queued,
@@ -55,8 +53,8 @@ async def submit(place: Workplace, desk: Desk) -> Changes:
         return Changes(end=Dead("error", "the order of this submit is not there"))
     if row.pos_order_id is not None and not is_over(row):
         return Changes()
-    adapter = place.adapter
-    assert isinstance(adapter, OrderTarget)
+    adapter = place.target
+    assert adapter is not None
     order, key = order_of(place.master, place.tenant, claim)
     effects = place.effects(desk, key, order=row)
     if is_over(row) or row.decision == "reject":
@@ -70,7 +68,7 @@ async def submit(place: Workplace, desk: Desk) -> Changes:
         return await adapter.submit(task, done)
 
     try:
-        result: Submitted | Queued | Offline | PosRejected = await effects.run(plan, _finder(adapter, task))
+        result: Submitted | Queued | Offline | PosRejected = await effects.run(plan, _finder(place.search, task))
     except Unresolvable as error:
         return _unresolvable(row, str(error))
     except Rejected as error:
@@ -81,10 +79,9 @@ async def submit(place: Workplace, desk: Desk) -> Changes:
     return _submitted(row, order, result)
 
 
-def _finder(adapter: Adapter, task: SubmitTask) -> Find | None:
-    if not isinstance(adapter, OrderSearch):
+def _finder(search: OrderSearch | None, task: SubmitTask) -> Find | None:
+    if search is None:
         return None
-    search = adapter
 
     async def find(step: str, since: datetime) -> Done | None:
         # An hour ahead, our clock would have it looked for after it was made; before it was placed it is nowhere.
@@ -262,7 +259,7 @@ async def cancel(place: Workplace, desk: Desk) -> Changes:
 
 
 async def _look(place: Workplace, row: OrderRow, order: Order, since: datetime) -> str | Changes:
-    finder = _finder(place.adapter, await _task(place, row, order))
+    finder = _finder(place.search, await _task(place, row, order))
     if finder is not None:
         found = await finder("order", row.placed_at - timedelta(minutes=5))
         if found is not None and found.vendor_ref:

@@ -22,16 +22,13 @@ from hub.mailbox.store import Activation, Item, MailboxStore, RefusedByDatabase,
 from hub.ownership.alone import Door
 from hub.ownership.clocks import DatabaseClock, Lifetimes
 from hub.ownership.endings import Outcome, dead, one_per_order, suspended, with_closed
+from hub.ownership.pace import Pace
 
 log = structlog.get_logger("hub.owner")
 
 LOOK_SECONDS = 60.0
 """An owner that waits looks by itself this often, should every hint be lost and nobody sweep."""
 LONGEST_BACK_OFF_SECONDS = 60.0
-GATHER_SECONDS = 0.01
-"""Turns of a busy owner begin at least so far apart: what finishes meanwhile shares a turn's fixed cost."""
-FEW = 4
-"""With no more handlers than these under way, nobody waits for them."""
 IDLE_SECONDS = 0.5
 """How often a paused connection's owner looks whether it may work again, at most."""
 
@@ -101,7 +98,7 @@ class Owner:
         self._stopping = False
         self._stop_at: float | None = None
         self._next_look = 0.0
-        self._last_turn = 0.0
+        self._pace = Pace()
         self.next_due: float | None = None
         """When the next message is due, on the monotonic clock; None when none is."""
         self._worked = monotonic()
@@ -203,7 +200,7 @@ class Owner:
         """Turn after turn; returns when there is nothing left to finish after `stop`, and when the connection may be passive."""
         self._news.set()
         while await self._wait():
-            await self._gather()
+            await self._pace.gather(len(self._held) - len(self._finished))
             self._news.clear()
             if self._suspects and not self._held and not self._stopping and not self._door.shut_for(self):
                 await self._door.shut(self, self.wake)
@@ -269,13 +266,6 @@ class Owner:
         if self._passive_after is None or self._stopping or self._held or self._finished or now < self._worked + self._passive_after:
             return False
         return self.next_due is None or self.next_due > now + self._passive_after
-
-    async def _gather(self) -> None:
-        under_way = len(self._held) - len(self._finished)
-        pause = self._last_turn + GATHER_SECONDS - monotonic()
-        if under_way > FEW and pause > 0 and not self._stopping:
-            await asyncio.sleep(pause)
-        self._last_turn = monotonic()
 
     async def _turn(self, batch: list[Outcome], room: int) -> Turn:
         held = [message for message in self._held if all(f.claim.message != message or f.waiter for f in batch)]

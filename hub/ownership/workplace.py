@@ -10,7 +10,7 @@ import msgspec
 from hub.attempts import Effects
 from hub.calls import AppTokens, ConnectionTokens, Limiter, Memory, SharedLimits, VendorClient
 from hub.clock import monotonic
-from hub.contract import Facts, Misconfigured, Place, Provider, Providers
+from hub.contract import Facts, Misconfigured, OrderIntake, OrderSearch, OrderTarget, Place, Provider, Providers
 from hub.contract.capabilities import Adapter
 from hub.contract.tasks import Connected
 from hub.database.pool import Database
@@ -107,6 +107,10 @@ class Workplace:
         self.kept = kept
         self.tenant, self.connection, self.row = tenant, row.id, row
         self.provider, self.adapter, self.client = provider, adapter, client
+        # Asked once: isinstance with a protocol looks at every attribute, each time (Python 3.11).
+        self.intake = adapter if isinstance(adapter, OrderIntake) else None
+        self.target = adapter if isinstance(adapter, OrderTarget) else None
+        self.search = adapter if isinstance(adapter, OrderSearch) else None
         self.database, self.master, self.bodies, self.policies = database, master, bodies, policies
         self._links: tuple[Link, ...] = ()
         self._links_read = -1e9
