@@ -31,7 +31,7 @@ from hub.database.pool import Database
 from hub.events.door import RefuseUpgrades, StreamDoor, closed_door
 from hub.events.feed import Feeds
 from hub.events.stream import Live, LiveContext
-from hub.front import Door, FrontDoor, Lane, OrderReader, OrderReads, open_front
+from hub.front import Door, FrontDoor, Lane, OrderReader, OrderReads, TogetherProtocol, open_front
 from hub.ingress import Flusher, Ingress, IngressContext, keep_day_key
 from hub.ingress.handler import PREFIX
 from hub.ingress.replies import App, Receive, Scope, Send
@@ -203,7 +203,8 @@ def build_live_app() -> App:
 
 
 def _hang(door: StreamDoor) -> None:
-    uvicorn.Config = partial(uvicorn.Config, ws=door.protocol, server_header=False)  # type: ignore[misc, assignment, arg-type]
+    options = {"http": TogetherProtocol, "ws": door.protocol, "server_header": False}
+    uvicorn.Config = partial(uvicorn.Config, **options)  # type: ignore[misc, assignment, arg-type]
 
 
 async def _build_live() -> tuple[Live, Close]:

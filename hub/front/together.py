@@ -1,4 +1,4 @@
-"""An answer leaves as one piece. uvicorn (0.54) writes head and body apart, and uvloop sends each at once: two sends here, two reads there."""
+"""An answer leaves as one piece: uvicorn (0.54) writes head and body apart, uvloop sends each at once, and HAProxy reads twice."""
 
 import asyncio
 from typing import Any
