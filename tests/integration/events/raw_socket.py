@@ -74,10 +74,11 @@ class Raw:
 
     async def closed(self) -> int:
         """The code of the close, past whatever comes before."""
-        while True:
-            head, payload = await self.hear()
-            if head == 0x80 | CLOSE:
-                return int.from_bytes(payload[:2], "big")
+        async with asyncio.timeout(10):
+            while True:
+                head, payload = await self.hear()
+                if head == 0x80 | CLOSE:
+                    return int.from_bytes(payload[:2], "big")
 
 
 @asynccontextmanager
