@@ -44,6 +44,7 @@ class RayHosts:
     def __init__(self, code_version: str) -> None:
         self._code_version = code_version
         self._known: set[str] = set()
+        self._moving: set[str] = set()
         self._owners = RayOwners()
         self.usable: list[str] = []
         """Nodes that hosts may be started on; Ray chooses where there is one, or none is known."""
@@ -52,7 +53,7 @@ class RayHosts:
 
     async def ensure(self, host: str) -> bool:
         """Create the actor unless its name is taken."""
-        if host in self._known:
+        if host in self._known or host in self._moving:
             return False
         started = await asyncio.to_thread(self._create, host, emptiest(self.homes, self.usable))
         self._known.add(host)
@@ -83,13 +84,17 @@ class RayHosts:
 
     async def move(self, host: str, node: str) -> None:
         """Stop a host cleanly, start it on another node, and wait until it is there."""
-        await self.roll(host)
-        self.homes[host] = node
-        for _ in range(100):
-            if await asyncio.to_thread(self._create, host, node):
-                break
-            await asyncio.sleep(0.05)  # the name is free when the old process has gone
-        self._known.add(host)
+        self._moving.add(host)  # a round of the Supervisor that misses it meanwhile does not start it elsewhere
+        try:
+            await self.roll(host)
+            self.homes[host] = node
+            for _ in range(100):
+                if await asyncio.to_thread(self._create, host, node):
+                    break
+                await asyncio.sleep(0.05)  # the name is free when the old process has gone
+            self._known.add(host)
+        finally:
+            self._moving.discard(host)
         handle = await asyncio.to_thread(ray.get_actor, host, NAMESPACE)
         await asyncio.wait_for(_wait(handle.__ray_ready__.remote()), START_SECONDS)
         log.info("host moved", host=host, node=node)
@@ -295,3 +300,4 @@ def _end_old(name: str, code_version: str) -> None:
         with contextlib.suppress(Exception):
             ray.get(handle.stop.remote(), timeout=10)
         ray.kill(handle)
+        _gone(name)

@@ -52,6 +52,7 @@ class Supervisor:
         self._woken: dict[str, tuple[object, float, float]] = {}
         self._rolling: dict[str, asyncio.Task[None]] = {}
         self._rolled: dict[str, float] = {}
+        self._wanted: set[str] = set()
         self.epoch: int | None = None
         self.started = 0
 
@@ -66,10 +67,13 @@ class Supervisor:
             return False
         loads = await self._database.fetch("select * from hub.host_loads($1)", self._code_version)
         placed = await self._place({row["host"]: row["connections"] for row in loads})
-        for host in sorted({row["host"] for row in loads} | placed):
+        wanted = {row["host"] for row in loads} | placed
+        for host in sorted(wanted):
             if host not in self._rolling and await self._hosts.ensure(host):
                 self.started += 1
                 log.info("host started", host=host)
+        self._end(self._wanted - wanted)
+        self._wanted = wanted
         for host in placed:
             await self._hosts.look(host)
         self._roll([row["host"] for row in loads if row["old"]])
@@ -98,14 +102,30 @@ class Supervisor:
             self._rolled[host] = now
             self._rolling[host] = asyncio.create_task(self._roll_one(host), name=f"roll {host}")
 
-    async def _roll_one(self, host: str) -> None:
+    def _end(self, empty: Collection[str]) -> None:
+        """End hosts whose last connection was removed or moved."""
+        for host in empty:
+            if host not in self._rolling:
+                log.info("ending an empty host", host=host)
+                self._rolling[host] = asyncio.create_task(self._roll_one(host, anew=False), name=f"end {host}")
+
+    async def _roll_one(self, host: str, *, anew: bool = True) -> None:
         try:
             await self._hosts.roll(host)
-            await self._hosts.ensure(host)
+            if anew:
+                await self._hosts.ensure(host)
+                await self._taken(host)
         except Exception as error:
             log.warning("a host could not be rolled", host=host, error=f"{type(error).__name__}: {error}")
         finally:
             self._rolling.pop(host, None)
+
+    async def _taken(self, host: str) -> None:
+        """Wait until a host's connections are taken by this code, so that no more hosts are away at once than may be."""
+        limit = monotonic() + ROLL_AGAIN_SECONDS / 2
+        query = "select coalesce(sum(old), 0) from hub.host_loads($1) where host = $2"
+        while await self._database.fetchval(query, self._code_version, host) and monotonic() < limit:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
     async def _sweep(self) -> None:
         """Wake who has work that nobody took: its hint got lost."""

@@ -109,6 +109,27 @@ async def test_new_connections_are_placed_in_one_round_and_a_quiet_round_asks_no
         await supervisor.release()
 
 
+async def test_a_host_whose_last_connection_was_removed_is_ended(pack: Pack) -> None:
+    """Its process would stay for ever; one with a connection left goes on."""
+    connections = await unplaced(pack, 3)
+    processes = Processes(pack, lambda desk: asyncio.sleep(0, Changes()))
+    supervisor = supervisor_of(pack, processes, "1", 2)
+    try:
+        await supervisor.round()
+        await until(lambda: sum(len(host._hosted) for host in processes.hosts.values()) == 3)
+        for connection in (connections[0], connections[2]):
+            await pack.rows(connection, "update hub.connections set status = 'removed' where id = $1", connection)
+        await supervisor.round()
+        await until(lambda: not supervisor._rolling)
+        assert len(processes.rolled) == 1
+        assert [len(host._hosted) for host in processes.hosts.values()] == [2]
+        await supervisor.round()
+        assert len(processes.rolled) == 1
+    finally:
+        await processes.stop()
+        await supervisor.release()
+
+
 async def test_work_behind_a_parked_head_is_not_knocked_for_in_every_round(pack: Pack) -> None:
     """An owner that was woken and took nothing is woken ever more rarely."""
     (one,) = await unplaced(pack, 1)
