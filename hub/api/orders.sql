@@ -1,13 +1,15 @@
 -- name: orders(state, provider, location, since, until, text, at, after, limit)
--- The bounds are always there, so that a page is found in its index however deep it lies.
+-- One upper bound, always there: a page is found in its index however deep it lies. Of two, PostgreSQL would start at the wrong one.
 select o.*, c.sealed_key from hub.orders o join hub.consumers c on c.tenant_id = o.tenant_id and c.id = o.consumer
 where (:state::text is null or o.state = :state)
   and (:provider::text is null or o.platform = :provider or o.pos = :provider)
   and (:location::text is null or o.location = :location)
-  and o.placed_at >= coalesce(:since::timestamptz, '-infinity') and o.placed_at < coalesce(:until::timestamptz, 'infinity')
+  and o.placed_at >= coalesce(:since::timestamptz, '-infinity')
   and (:text::text is null or o.display_id ilike :text or o.platform_order_id ilike :text or o.pos_order_id ilike :text
        or o.id ilike :text)
-  and (o.placed_at, o.id) < (coalesce(:at::timestamptz, 'infinity'), coalesce(:after::text, ''))
+  and (o.placed_at, o.id) < (
+    least(coalesce(:at::timestamptz, 'infinity'), coalesce(:until::timestamptz, 'infinity')),
+    case when :at::timestamptz < coalesce(:until::timestamptz, 'infinity') then :after::text else '' end)
 order by o.placed_at desc, o.id desc limit :limit;
 
 -- name: open_orders(state, provider, location, since, until, text, at, after, limit)
@@ -16,10 +18,12 @@ select o.*, c.sealed_key from hub.orders o join hub.consumers c on c.tenant_id =
 where o.ended is null and o.state = :state
   and (:provider::text is null or o.platform = :provider or o.pos = :provider)
   and (:location::text is null or o.location = :location)
-  and o.placed_at >= coalesce(:since::timestamptz, '-infinity') and o.placed_at < coalesce(:until::timestamptz, 'infinity')
+  and o.placed_at >= coalesce(:since::timestamptz, '-infinity')
   and (:text::text is null or o.display_id ilike :text or o.platform_order_id ilike :text or o.pos_order_id ilike :text
        or o.id ilike :text)
-  and (o.placed_at, o.id) < (coalesce(:at::timestamptz, 'infinity'), coalesce(:after::text, ''))
+  and (o.placed_at, o.id) < (
+    least(coalesce(:at::timestamptz, 'infinity'), coalesce(:until::timestamptz, 'infinity')),
+    case when :at::timestamptz < coalesce(:until::timestamptz, 'infinity') then :after::text else '' end)
 order by o.placed_at desc, o.id desc limit :limit;
 
 -- name: past_orders(state, provider, location, since, until, text, at, after, limit)
@@ -28,10 +32,12 @@ select o.*, c.sealed_key from hub.orders o join hub.consumers c on c.tenant_id =
 where o.ended is not null and o.ended = :state
   and (:provider::text is null or o.platform = :provider or o.pos = :provider)
   and (:location::text is null or o.location = :location)
-  and o.placed_at >= coalesce(:since::timestamptz, '-infinity') and o.placed_at < coalesce(:until::timestamptz, 'infinity')
+  and o.placed_at >= coalesce(:since::timestamptz, '-infinity')
   and (:text::text is null or o.display_id ilike :text or o.platform_order_id ilike :text or o.pos_order_id ilike :text
        or o.id ilike :text)
-  and (o.placed_at, o.id) < (coalesce(:at::timestamptz, 'infinity'), coalesce(:after::text, ''))
+  and (o.placed_at, o.id) < (
+    least(coalesce(:at::timestamptz, 'infinity'), coalesce(:until::timestamptz, 'infinity')),
+    case when :at::timestamptz < coalesce(:until::timestamptz, 'infinity') then :after::text else '' end)
 order by o.placed_at desc, o.id desc limit :limit;
 
 -- name: order(id)^

@@ -67,6 +67,22 @@ async def test_orders_are_filtered(world: World) -> None:
     assert await ids(world, "text=Noura") == []
 
 
+async def test_pages_keep_to_their_bounds(world: World) -> None:
+    """With `to` and a state, each page begins behind the last one and none goes over the bound."""
+    over = [await add_order(world.context, world.a, state=state) for state in ("completed", "completed", "cancelled")]
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = (await world.call(world.a, "GET", f"/orders?limit=1&to=2100-01-01T00:00:00Z&state=completed{cursor}")).json()
+        seen += [order["id"] for order in page["items"]]
+        cursor = f"&cursor={page['next_cursor']}" if page["next_cursor"] else None
+    assert seen == over[1::-1]
+    assert await ids(world, "state=cancelled") == [over[2]]
+    first = (await world.call(world.a, "GET", "/orders?limit=2")).json()
+    bound = first["items"][0]["placed_at"].replace("+00:00", "Z")
+    assert await ids(world, f"to={bound}&cursor={first['next_cursor']}") == (await ids(world, ""))[2:]
+    assert await ids(world, f"to=2020-01-01T00:00:00Z&cursor={first['next_cursor']}") == []
+
+
 async def test_the_timeline_tells_steps_in_order(world: World) -> None:
     """Each event of the order is a step with its time, detail and correlation id."""
     await world.call(world.a, "POST", f"/orders/{world.a.order}/accept", X_Correlation_Id="cor-accept")

@@ -38,6 +38,7 @@ async def test_what_the_hot_queries_touch_does_not_grow_with_history(database_ur
         async with database.pool.acquire() as connection:
             touched = {label: await pages_of(connection, shops[0].tenant, query, 2) for label, query in queries(place).items()}
         assert {label: pages for label, pages in touched.items() if pages > LIMITS.get(label, LIMIT)} == {}
+        assert touched["50 orders in mid-history"] < touched["newest 50 orders"] + 10, "a deep page starts where it lies"
     finally:
         await database.close()
         await owner.close()
