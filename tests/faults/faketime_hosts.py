@@ -8,7 +8,7 @@ from collections.abc import Collection
 from hub.contract import InstalledProviders
 from hub.database.pool import Database
 from hub.ownership.host import Host
-from hub.ownership.schedule import Schedule
+from hub.ownership.schedule import Keep, Schedule
 from hub.ownership.workplace import Policies
 from hub.vault import MasterKeys
 
@@ -34,7 +34,7 @@ async def main() -> None:
         )
     running = [asyncio.create_task(host.run()) for host in hosts.values()]
     database = await Database(given["url"], application="scheduler", least=0, most=1).open()
-    schedule = Schedule(database, holder="test", body_days=7)
+    schedule = Schedule(database, holder="test", keep=Keep())
     while not any(task.done() for task in running):
         wake(hosts)  # the ingress is another process, whose hints do not come here
         if await schedule.hold(15.0):
