@@ -16,7 +16,7 @@ from hub.settings import Settings
 log = structlog.get_logger("hub.owners")
 
 NAMESPACE = "hub"
-COALESCE_SECONDS = 0.02
+COALESCE_SECONDS = 0.03
 STATE_SECONDS = 3.0
 FORGET_SECONDS = 5.0
 ASK_SECONDS = 0.5

@@ -13,7 +13,7 @@ import msgspec
 from cluster.bench.account import check
 from cluster.bench.environment import Bench, bench_hub
 from cluster.bench.machine import machine, percentile, usage
-from cluster.bench.profile import GENERATOR, cpu_between, cpu_by_group
+from cluster.bench.profile import GENERATOR, busy_seconds, cpu_between, cpu_by_group
 from cluster.restaurants import DemoLink, Door
 from cluster.sandbox_process import call
 from cluster.start import Say
@@ -107,7 +107,7 @@ def run_orders(bench: Bench, say: Say, load: Load, pause: Callable[[float], None
     consumers = _Consumers(bench.sandbox, links)
     before = consumers.accepted()
     say(f"placing orders: {msgspec.to_builtins(load)}")
-    cpu, start, began = cpu_by_group(home), time.monotonic(), time.time()
+    cpu, busy, start, began = cpu_by_group(home), busy_seconds(), time.monotonic(), time.time()
     placed = 0
     while not load.is_over(passed := time.monotonic() - start, placed):
         count = load.wanted(passed, placed, consumers.accepted() - before if load.in_flight else 0)
@@ -119,6 +119,7 @@ def run_orders(bench: Bench, say: Say, load: Load, pause: Callable[[float], None
     consumers.wait(before + placed, SETTLE_SECONDS)
     until = time.monotonic() - start
     used = cpu_between(cpu, cpu_by_group(home))
+    others = max(0.0, busy_seconds() - busy - sum(used.values()))
     say("counting")
     figures = _figures(bench, consumers, began, placing if load.seconds else until)
     return {
@@ -133,6 +134,7 @@ def run_orders(bench: Bench, say: Say, load: Load, pause: Callable[[float], None
         "cpu_ms_an_order": {group: round(seconds * 1000 / max(1, placed), 3) for group, seconds in used.items()},
         "cpu_ms_an_order_in_all": round(sum(used.values()) * 1000 / max(1, placed), 3),
         "cores_used": round(sum(used.values()) / until, 2),
+        "cores_used_by_others": round(others / until, 2),
         "void": void(load, used, until, placed, placing),
     }
 

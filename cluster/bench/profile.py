@@ -59,6 +59,12 @@ def hub_processes(home: Path) -> list[psutil.Process]:
     return list(found.values())
 
 
+def busy_seconds() -> float:
+    """CPU seconds that this machine has been busy for anybody."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0))
+
+
 def group_of(process: psutil.Process) -> str:
     """The group of a process of the hub's."""
     command = " ".join(process.cmdline()) or process.name()

@@ -77,11 +77,13 @@ class VendorClient:
         callbacks: Sequence[str] = (),
         limiter: Limiter | None = None,
         memory: Memory | None = None,
+        gate: asyncio.Semaphore | None = None,
     ) -> None:
         self._slug, self._session, self._auth, self._tokens = slug, session, auth, tokens
         self._bases = {name: url.rstrip("/") for name, url in bases.items()}
         self._callbacks = tuple(callbacks)
         self._limiter, self._memory = limiter or Limiter(()), memory or Memory()
+        self._gate = gate or asyncio.Semaphore(16)
         self._failure: Failure = lambda operation, response: None
         self._stored: Stored | None = None
         self._refreshing = asyncio.Lock()
@@ -186,15 +188,18 @@ class VendorClient:
             raise Rejected(f"{request.operation} cannot be sent: a control character in its address or a header")
         written_by = NOT_AFTER.set(not_after)
         try:
-            async with self._session.request(
-                request.method,
-                yarl.URL(address, encoded=True),
-                params=request.query or None,
-                data=request.body or None,
-                headers=named,
-                timeout=aiohttp.ClientTimeout(total=request.timeout),
-                allow_redirects=False,
-            ) as answer:
+            async with (
+                self._gate,
+                self._session.request(
+                    request.method,
+                    yarl.URL(address, encoded=True),
+                    params=request.query or None,
+                    data=request.body or None,
+                    headers=named,
+                    timeout=aiohttp.ClientTimeout(total=request.timeout),
+                    allow_redirects=False,
+                ) as answer,
+            ):
                 body = await answer.read()
                 return Response(answer.status, {k.lower(): v for k, v in answer.headers.items()}, body)
         except TooOld:

@@ -20,7 +20,7 @@ from hub.mailbox.sessions import Sessions
 from hub.mailbox.store import Activation, PostgresMailbox
 from hub.ownership.alone import Door
 from hub.ownership.handlers import handle
-from hub.ownership.hosted import REOPEN_SECONDS, Hosted
+from hub.ownership.hosted import HANDLERS_A_CALL, REOPEN_SECONDS, Hosted
 from hub.ownership.owner import Desk, Owner
 from hub.ownership.workplace import Policies, Workplace, open_workplace
 from hub.vault import BodyVault, MasterKeys
@@ -205,7 +205,7 @@ class Host:
             handle=run,
             wake_others=self._wake_neighbours,
             code_version=self._code_version,
-            room=provider.facts.concurrency if provider is not None else 16,
+            room=HANDLERS_A_CALL * (provider.facts.concurrency if provider is not None else 16),
             on_commit=lambda: self._on_commit(hosted.tenant),
             door=self._door,
             activation=activation,

@@ -14,6 +14,8 @@ from hub.ownership.workplace import Kept, Workplace
 
 log = structlog.get_logger("hub.host")
 
+HANDLERS_A_CALL = 4
+"""Most handlers wait for a turn, not for their vendor: so many are under way for each call that may be."""
 REOPEN_SECONDS = 30.0
 """A connection's settings and credentials are read anew this often, and after they proved wrong."""
 

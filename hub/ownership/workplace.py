@@ -1,5 +1,6 @@
 """All that the handlers of one connection work with: its adapter and client, its links and menus, the keys that seal."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -79,12 +80,13 @@ where l.pos_connection = $1 or l.delivery_connection = $1
 
 
 class Kept:
-    """What outlives the reopening of a connection: its limits' buckets and what its vendor's settings were."""
+    """What outlives the reopening of a connection: its limits' buckets, calls under way, and what its vendor's settings were."""
 
     def __init__(self, facts: Facts, environment: str, *, shared: SharedLimits | None = None, owner: str = "", share: int = 1) -> None:
         found = facts.environments.get(environment)
         limits = facts.limits if found is None or found.limited else ()
         self.limiter, self.memory = Limiter(limits, shared=shared, owner=owner, share=share), Memory()
+        self.gate = asyncio.Semaphore(facts.concurrency)
 
 
 class Workplace:
@@ -268,6 +270,7 @@ async def open_workplace(
         tokens=tokens,
         callbacks=callbacks(facts, row.environment, policies.sandbox_url),
         limiter=kept.limiter,
+        gate=kept.gate,
         memory=kept.memory,
     )
     known = (await ConnectionTokens(database, master, tenant, connection, row.provider_app).read()).credentials
