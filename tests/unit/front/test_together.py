@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hub.front.together import Together, TogetherProtocol
 from hub.ingress.replies import reply
@@ -108,3 +109,19 @@ async def test_answers_and_upgrades_arrive_whole() -> None:
         async with session.ws_connect(root + "/socket") as socket:
             await socket.send_str("hello")
             assert (await socket.receive(timeout=5)).data == "hello"
+
+
+async def test_a_socket_gets_the_bare_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Joining is for answers: a stream's frames go out as they are written, and what waits goes out before them."""
+    handed: list[Any] = []
+    monkeypatch.setattr(HttpToolsProtocol, "handle_websocket_upgrade", lambda protocol: handed.append(protocol.transport))
+    config = uvicorn.Config(app, http=TogetherProtocol, lifespan="off", log_level="critical")
+    protocol = TogetherProtocol(config, uvicorn.Server(config).server_state, {}, asyncio.get_running_loop())
+    bare: Any = Transport()
+    monkeypatch.setattr(bare, "get_extra_info", lambda _: None, raising=False)
+    protocol.connection_made(bare)
+    assert isinstance(protocol.transport, Together)
+    protocol.transport.write(b"before")
+    protocol.handle_websocket_upgrade()
+    assert handed == [bare]
+    assert bare.got == [b"before"]
