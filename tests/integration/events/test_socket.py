@@ -169,6 +169,28 @@ async def test_one_command_at_a_time_and_little_waits_for_it(world: World, monke
         assert sorted(done) == ["ord_0", "ord_1", "ord_2", "ord_greedy"]
 
 
+async def test_what_is_said_while_a_command_runs_waits_with_the_client(world: World) -> None:
+    """Nothing is read while a command runs, so that it costs the hub no memory; then it is answered."""
+    gate = asyncio.Event()
+
+    async def command(principal: Principal, name: str, order: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        await gate.wait()
+        return {}
+
+    live = Live(LiveContext(world.database, MASTER, world.feeds, command))
+    async with served_door(live) as (url, server), raw_socket(url) as raw:
+        await opened(raw, world)
+        raw.say(FIN | TEXT, b'{"type":"command","name":"order.ready","order":"ord_x"}')
+        await asyncio.sleep(0.1)
+        for _ in range(3):
+            raw.say(FIN | TEXT, b'{"type":"ping","name":"%s"}' % (b"x" * 15_000))
+            await asyncio.sleep(0.05)
+        (there,) = server.server_state.connections
+        assert there._pending is None
+        gate.set()
+        assert [frame["type"] for frame in await raw.frames(4)] == ["result", "pong", "pong", "pong"]
+
+
 async def test_who_does_not_answer_pings_is_ended(world: World) -> None:
     """A client that is not there any more, or reads nothing, is let go; one that answers stays."""
     feeds = Feeds(world.database, look_seconds=0.05).start()
