@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -93,25 +94,41 @@ def revive_ray(settings: Settings) -> None:
     with its raylet. Returns when they are, or when Ray died again.
     """
     start_ray(settings)
-    log_path = settings.home / "logs" / "revival.log"
     run = RunFile(settings.home)
-    while run.child("ray") is not None and run.child("raylet") is not None and not (settings.home / TAKEN_DOWN).exists():
-        with log_path.open("ab") as output, contextlib.suppress(subprocess.TimeoutExpired):
-            command = [sys.executable, "-c", "from cluster.start import deploy_again; deploy_again()"]
-            environment = {**os.environ, **settings.to_environ(), **ray_environment(settings)}
-            done = subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=REVIVE_SECONDS, check=False
-            )
-            if done.returncode == 0:
-                log.warning("Ray runs again")
-                return
+
+    def stands() -> bool:
+        return all(run.child(name) is not None for name in ("ray", "raylet")) and not (settings.home / TAKEN_DOWN).exists()
+
+    while stands():
+        if _deployed_again(settings, stands):
+            log.warning("Ray runs again")
+            return
         time.sleep(1.0)
+
+
+def _deployed_again(settings: Settings, stands: Callable[[], bool]) -> bool:
+    """Run `deploy_again` in a process of its own, as long as Ray stands; tell whether it succeeded."""
+    command = [sys.executable, "-c", "from cluster.start import deploy_again; deploy_again()"]
+    environment = {**os.environ, **settings.to_environ(), **ray_environment(settings)}
+    with (settings.home / "logs" / "revival.log").open("ab") as output:
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    limit = time.monotonic() + REVIVE_SECONDS
+    try:
+        while process.poll() is None and stands() and time.monotonic() < limit:
+            time.sleep(0.2)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.wait() == 0
 
 
 def deploy_again() -> None:
     """Put owners and apps onto this hub's Ray, in a process of their own."""
     settings = Settings.load()
-    attach(settings)
+    child = RunFile(settings.home).child("ray")
+    if child is None:
+        raise SystemExit("Ray is not there")  # connected to none, Ray would start one of its own
+    connect(f"127.0.0.1:{child.ports['port']}")
     _deploy(settings)
 
 

@@ -60,6 +60,13 @@ def _child(name: str) -> Callable[[Ground, DemoLink], list[int]]:
     return find
 
 
+def _gcs(ground: Ground, link: DemoLink) -> list[int]:
+    found = _child("ray")(ground, link)
+    with contextlib.suppress(psutil.Error):
+        return [pid for pid in found if psutil.Process(pid).name() == "gcs_server"]  # at first it is the command that starts Ray
+    return []
+
+
 def _postgres(ground: Ground, link: DemoLink) -> list[int]:
     postmaster = _child("postgres")(ground, link)
     children: list[int] = []
@@ -95,7 +102,7 @@ FINDERS: dict[str, Callable[[Ground, DemoLink], list[int]]] = {
     "live": _titled("ServeReplica:live"),
     "haproxy": _haproxy,
     "raylet": _child("raylet"),
-    "gcs": _child("ray"),
+    "gcs": _gcs,
     "supervisor": _titled("SupervisorActor"),
     "scheduler": _titled("SchedulerActor"),
     "valkey": _child("valkey"),
