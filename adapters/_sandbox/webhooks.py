@@ -6,9 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
-import aiohttp
-
 from adapters._sandbox.faults import Faults
+from adapters._sandbox.http_client import Client
 
 _AT_ONCE = 32
 
@@ -66,7 +65,7 @@ class Sender:
         self.given_up_on: list[Event] = []
         self._wire = wire
         self._faults = faults
-        self._session: aiohttp.ClientSession | None = None
+        self._client = Client()
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._running: set[asyncio.Task[None]] = set()
 
@@ -108,22 +107,17 @@ class Sender:
 
     async def _post(self, attempt: Attempt) -> str:
         """Send once; why it has to be sent again, or an empty text."""
-        if self._session is None:
-            limit = aiohttp.ClientTimeout(total=self._wire.webhook_timeout)
-            self._session = aiohttp.ClientSession(timeout=limit, connector=aiohttp.TCPConnector(limit=_AT_ONCE))
         self.counts["sends"] += 1
+        event = attempt.event
         headers = {"Content-Type": "application/json", **self._wire.webhook_headers(attempt)}
         try:
-            sending = self._session.request(
-                attempt.event.method, attempt.event.url, data=attempt.event.body or None, headers=headers, allow_redirects=False
-            )
-            async with sending as answer:
-                self._wire.webhook_answered(attempt.event, answer.status, await answer.read())
-                return "http_error" if self._wire.webhook_failed(answer.status) else ""
+            answer = await self._client.send(event.method, event.url, headers, event.body, seconds=self._wire.webhook_timeout)
         except TimeoutError:
             return "http_timeout"
-        except (aiohttp.ClientError, OSError, ValueError):
+        except (OSError, ValueError):
             return "other_error"
+        self._wire.webhook_answered(event, answer.status, answer.body)
+        return "http_error" if self._wire.webhook_failed(answer.status) else ""
 
     def forget(self) -> None:
         """Drop what waits to be sent or sent again, the counts, and what was given up on."""
@@ -136,5 +130,4 @@ class Sender:
         """Stop sending and close the connections."""
         self.forget()
         await asyncio.gather(*self._running, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
+        self._client.close()

@@ -1,6 +1,5 @@
 """Turn the order of a request into the order Square keeps: prices and names from the catalog, uids, references, defaults."""
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -16,16 +15,26 @@ _READ_ONLY = frozenset(
         *("total_tip_money", "total_service_charge_money"),
     }
 )
+_INNER = frozenset({dict, list})
 _ENDED = frozenset({"COMPLETED", "CANCELED", "FAILED"})
 
 
 def without_nulls(value: Any) -> Any:
     """A copy of a JSON value without its null fields."""
-    if isinstance(value, dict):
-        return {name: without_nulls(each) for name, each in value.items() if each is not None}
-    if isinstance(value, list):
-        return [without_nulls(each) for each in value]
-    return copy.copy(value)
+    if type(value) is dict:
+        return {name: without_nulls(each) if type(each) in _INNER else each for name, each in value.items() if each is not None}
+    if type(value) is list:
+        return [without_nulls(each) if type(each) in _INNER else each for each in value]
+    return value
+
+
+def _foreign(value: Any, currency: str) -> bool:
+    """Tell whether there is money of another currency anywhere in a JSON value."""
+    if type(value) is list:
+        return any(_foreign(each, currency) for each in value if type(each) in _INNER)
+    if "amount" in value and value.get("currency", currency) != currency:
+        return True
+    return any(_foreign(each, currency) for each in value.values() if type(each) in _INNER)
 
 
 def has_ended(fulfillment: Json) -> bool:
@@ -63,14 +72,18 @@ class Drafts:
         return order
 
     def _check_currency(self, value: Any, currency: str, at: str) -> None:
+        if not _foreign(value, currency):
+            return
         if isinstance(value, dict):
             if "amount" in value and "currency" in value and value["currency"] != currency:
                 raise refuse("INVALID_VALUE", f"Currency {value['currency']} does not match the location's currency {currency}", at)
             for name, each in value.items():
-                self._check_currency(each, currency, f"{at}.{name}")
+                if type(each) in _INNER:
+                    self._check_currency(each, currency, f"{at}.{name}")
         elif isinstance(value, list):
             for index, each in enumerate(value):
-                self._check_currency(each, currency, f"{at}[{index}]")
+                if type(each) in _INNER:
+                    self._check_currency(each, currency, f"{at}[{index}]")
 
     def _known(self, identifier: str, kind: str, at: str) -> Json:
         found = self._catalog.get(identifier, kind)
