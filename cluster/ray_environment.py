@@ -92,8 +92,6 @@ def ray_environment(settings: Settings) -> dict[str, str]:
         "RAY_core_worker_num_server_call_thread": "1",
         "RAY_start_python_gc_manager_thread": "0",
         "RAY_event_stats": "0",
-        # Ray keeps a process or two ready; one that has the actor's code already is an owner half a second sooner after a kill.
-        "RAY_preload_python_modules": "actors.connection",
         "RAY_DEDUP_LOGS": "0",
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "1",

@@ -14,7 +14,7 @@ from hub.settings import Settings
 
 PLACE_SECONDS = 120.0
 SETTLE_SECONDS = 3.0
-ONE_BY_ONE = 40
+ONE_BY_ONE = 20
 """So many passive connections are woken one after the other, each alone."""
 
 
