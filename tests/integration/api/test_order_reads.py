@@ -141,8 +141,8 @@ async def test_the_call_itself_shows_a_part_nothing_but_its_tenants_rows(world: 
     query = "select tenant_id, id from hub.read_orders($1, $2, $3)"
     async with world.context.database.tenant(a.tenant) as tx:
         assert await tx.fetch(query, [b.tenant], [1], [a.order]) == []
-        rows = await tx.fetch(query, [b.tenant, a.tenant], [2, 4], [a.order, b.order, b.order, a.order])
-        assert [tuple(row) for row in rows] == [(b.tenant, b.order), (a.tenant, a.order)]
+        rows = await tx.fetch(query, [a.tenant, b.tenant], [2, 4], [a.order, b.order, b.order, a.order])
+        assert [tuple(row) for row in rows] == [(a.tenant, a.order), (b.tenant, b.order)]
         assert await tx.fetchval("select current_setting('hub.tenant')") == a.tenant
     assert await world.context.database.fetch(query, [""], [1], [a.order]) == []
 
