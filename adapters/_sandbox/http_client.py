@@ -29,7 +29,6 @@ class _Line(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[Answered] | None = None
         self._body: list[bytes] = []
-        self.reused = False
 
     @property
     def is_open(self) -> bool:
@@ -106,22 +105,15 @@ class Client:
             return await self._through(place, request)
 
     async def _through(self, place: tuple[str, int, bool], request: bytes) -> Answered:
-        while True:
-            line = await self._line(place)
-            try:
-                answer = await line.ask(request)
-            except NoAnswer:
-                line.close()
-                if line.reused:  # the receiver had closed it meanwhile
-                    continue
-                raise
-            except BaseException:
-                line.close()
-                raise
-            if line.is_open:
-                line.reused = True
-                self._free.setdefault(place, []).append(line)
-            return answer
+        line = await self._line(place)
+        try:
+            answer = await line.ask(request)
+        except BaseException:
+            line.close()
+            raise
+        if line.is_open:
+            self._free.setdefault(place, []).append(line)
+        return answer
 
     async def _line(self, place: tuple[str, int, bool]) -> _Line:
         free = self._free.get(place, [])

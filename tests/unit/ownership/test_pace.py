@@ -1,0 +1,33 @@
+"""A busy owner's turns keep apart; an owner with little to do never waits."""
+
+import asyncio
+
+import pytest
+
+from hub.ownership import pace
+from hub.ownership.pace import FEW, GATHER_SECONDS, Pace
+
+
+async def _slept(monkeypatch: pytest.MonkeyPatch, *under_way: int) -> list[float]:
+    """What a Pace sleeps before each of several turns at one moment."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(pace, "monotonic", lambda: 100.0)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    found = Pace()
+    for count in under_way:
+        await found.gather(count)
+    return slept
+
+
+async def test_an_owner_with_few_handlers_under_way_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However quickly one turn follows another."""
+    assert await _slept(monkeypatch, 0, FEW, FEW, 0) == []
+
+
+async def test_the_first_turn_of_a_busy_owner_is_at_once_and_the_next_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What finishes meanwhile shares the next one."""
+    assert await _slept(monkeypatch, FEW + 1, FEW + 1) == pytest.approx([GATHER_SECONDS])
