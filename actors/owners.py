@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import ray
@@ -20,6 +21,7 @@ COALESCE_SECONDS = 0.03
 STATE_SECONDS = 3.0
 FORGET_SECONDS = 5.0
 ASK_SECONDS = 0.5
+ASKING_AT_ONCE = 4
 
 Find = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
 
@@ -53,6 +55,8 @@ class RayOwners:
         self._find: Find = find or Leases()
         self._hosts: dict[str, tuple[str, float]] = {}
         self._handles: dict[str, tuple[Any, float]] = {}
+        self._asking: dict[str, asyncio.Future[Any]] = {}
+        self._threads = ThreadPoolExecutor(ASKING_AT_ONCE, "look-up")
         self._pending: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -90,13 +94,18 @@ class RayOwners:
         known = self._handles.get(host)
         if known is not None and time.monotonic() - known[1] < FORGET_SECONDS:
             return known[0]
-        try:
-            handle = await asyncio.wait_for(asyncio.to_thread(ray.get_actor, host, NAMESPACE), ASK_SECONDS)
-        except TimeoutError:
-            # The head is away. What was known of an actor still reaches it, on whatever node.
-            if known is None:
-                raise
-            handle = known[0]
+        # In threads of its own: while the head is away a look-up hangs for minutes, and must not take the threads that others need.
+        asking = self._asking.get(host)
+        if asking is None:
+            asking = self._asking[host] = asyncio.get_running_loop().run_in_executor(self._threads, ray.get_actor, host, NAMESPACE)
+            asking.add_done_callback(lambda _: self._asking.pop(host, None))
+        await asyncio.wait([asking], timeout=ASK_SECONDS)
+        if asking.done():
+            handle = asking.result()
+        elif known is not None:
+            handle = known[0]  # still reaches the actor, on whatever node
+        else:
+            raise TimeoutError(f"no answer from Ray about {host}")
         self._handles[host] = (handle, time.monotonic())
         return handle
 
@@ -105,6 +114,10 @@ class RayOwners:
 
     def _forget(self, connection: str) -> None:
         host, _ = self._hosts.pop(connection, (connection, 0.0))
+        self._handles.pop(host, None)
+
+    def moved(self, host: str) -> None:
+        """Say that a host lives in another process now."""
         self._handles.pop(host, None)
 
     async def state(self, connection: str) -> dict[str, Any] | None:

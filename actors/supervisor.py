@@ -97,6 +97,7 @@ class RayHosts:
             self._moving.discard(host)
         handle = await asyncio.to_thread(ray.get_actor, host, NAMESPACE)
         await asyncio.wait_for(_wait(handle.__ray_ready__.remote()), START_SECONDS)
+        self._owners.moved(host)
         log.info("host moved", host=host, node=node)
 
     async def look(self, host: str) -> None:

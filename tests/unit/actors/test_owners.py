@@ -1,7 +1,8 @@
 """The owners seam over Ray says something about every read, whatever becomes of the actor."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -80,3 +81,34 @@ async def test_hints_for_one_host_are_one_call_and_hosts_are_asked_for_together(
         ("con_c", ["con_c"]), ("hosts-0001", ["con_a", "con_b"]), ("hosts-0001", ["con_b"]),
     ]  # fmt: skip
     assert asked == [["con_a", "con_b", "con_c"]]
+
+
+async def test_while_the_head_is_away_known_actors_are_still_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking a name up hangs without Ray's head: what was known is used, one look-up waits, and other threads stay free."""
+    from actors import owners
+
+    away, asked, woken = threading.Event(), [], []
+
+    def find(name: str, namespace: str) -> Any:
+        asked.append(name)
+        if len(asked) > 1:
+            away.wait(20)
+        return SimpleNamespace(wake=SimpleNamespace(remote=lambda *connections: woken.append(connections)))
+
+    async def hosts(connections: Collection[str]) -> Mapping[str, str]:
+        return dict.fromkeys(connections, "host")
+
+    monkeypatch.setattr(owners.ray, "get_actor", find)
+    monkeypatch.setattr(owners, "FORGET_SECONDS", 0.0)
+    monkeypatch.setattr(owners, "ASK_SECONDS", 0.05)
+    ours = owners.RayOwners(hosts)
+    try:
+        for count in range(1, 12):
+            ours.wake([f"con_{count}"])
+            async with asyncio.timeout(5):
+                while len(woken) < count:
+                    await asyncio.sleep(0.005)
+        assert len(asked) == 2
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 5) == "free"
+    finally:
+        away.set()
