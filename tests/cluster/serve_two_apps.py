@@ -7,15 +7,41 @@ import signal
 import sys
 import time
 import urllib.request
+from functools import partial
 from typing import Any
 
 import aiohttp
 import ray
+import uvicorn
 from ray import serve
 from ray.serve.config import HTTPOptions
 from ray.util.state import list_actors, list_jobs, list_workers
 
+from hub.events.frames import Inbound, shake_hands, text_frame
+
 PORT = int(os.environ["HUB_PORT"])
+
+
+class Speaking(asyncio.Protocol):
+    """A WebSocket as the hub's own are served: by a protocol of the HTTP server, before any app. It answers once."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._inbound = name, Inbound()
+        self._transport: Any = None
+        self._path = ""
+
+    def connection_made(self, transport: Any) -> None:
+        """Take over from HTTP."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """The upgrade, then a frame."""
+        if not self._path:
+            self._path = data.split(b" ", 2)[1].decode()
+            self._transport.write(shake_hands(data, None)[1])
+            return
+        for _, said in self._inbound.feed(data):
+            self._transport.write(text_frame(f"{self._name} {self._path} {said.decode()}".encode()))
 
 
 def application(name: str) -> Any:
@@ -26,13 +52,8 @@ def application(name: str) -> Any:
             if scope["type"] == "http":
                 await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
                 await send({"type": "http.response.body", "body": f"{name} {scope['path']}".encode()})
-            elif scope["type"] == "websocket":
-                await receive()
-                await send({"type": "websocket.accept"})
-                frame = await receive()
-                await send({"type": "websocket.send", "text": f"{name} {scope['path']} {frame['text']}"})
-                await receive()
 
+        uvicorn.Config = partial(uvicorn.Config, ws=lambda *_, **__: Speaking(name))  # type: ignore[misc, assignment, arg-type]
         return app
 
     @serve.deployment(name=name, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=100)
