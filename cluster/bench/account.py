@@ -61,7 +61,7 @@ def check(
     at_pos: dict[str, list[dict[str, Any]]] = {}
     for order in pos["orders"]:
         if not _GONE.search(str(order.get("state") or "")):
-            at_pos.setdefault(_reference(order["reference"]), []).append(order)
+            at_pos.setdefault(reference_in(order["reference"]), []).append(order)
     lost: list[str] = []
     unpaid: list[str] = []
     not_accepted: list[str] = []
@@ -72,7 +72,7 @@ def check(
         order = at_platform.get(key)
         if order is None or not any(_YES.search(step["state"]) for step in order["history"]):
             (excused if key in alerted else not_accepted).append(key)
-        reference = (references or {}).get(key) or (_reference(order["reference"]) if order is not None else "")
+        reference = (references or {}).get(key) or (reference_in(order["reference"]) if order is not None else "")
         known.add(reference)
         found = at_pos.get(reference, []) if reference else []
         if not found:
@@ -107,7 +107,8 @@ def check(
     )
 
 
-def _reference(text: Any) -> str:
+def reference_in(text: Any) -> str:
+    """The hub's reference in what a vendor keeps of it: some add to it."""
     found = _OURS.search(str(text or ""))
     return found[0] if found else str(text or "")
 

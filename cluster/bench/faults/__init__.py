@@ -20,6 +20,9 @@ from hub.settings import Settings
 
 __all__ = ["Wanted", "bench_faults", "default_components", "make_plan", "resume_faults"]
 
+LONG_SECONDS = 300.0
+"""A campaign as long as this reconciles as often as a user's hub does; a shorter one would end before that."""
+
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """A campaign: so many orders at a rate a second, faults of a seed, over these components (empty: all that can be here)."""
@@ -61,7 +64,9 @@ def bench_faults(settings: Settings, say: Say, wanted: Wanted, journal: Path | N
         say(f"planned: {fault}")
     path = journal or Path(tempfile.gettempdir()) / f"hub-faults-{wanted.seed}-{os.getpid()}.jsonl"
     try:
-        ground = open_ground(settings, say, None if wanted.pairs else ("square", "ubereats"), small_disk="disk" in components)
+        pair = None if wanted.pairs else ("square", "ubereats")
+        often = 20.0 if wanted.seconds < LONG_SECONDS else settings.reconcile_seconds
+        ground = open_ground(settings, say, pair, small_disk="disk" in components, reconcile=often)
     except NoDisk as error:
         say(f"skipped: disk ({error})")
         return bench_faults(settings, say, msgspec.structs.replace(wanted, only=tuple(c for c in components if c != "disk")), journal)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cluster.bench.account import Report, check
+from cluster.bench.account import Report, check, reference_in
 from cluster.bench.faults.ground import Ground
 from cluster.restaurants import DemoLink, Door
 from cluster.sandbox_process import call
@@ -53,7 +53,7 @@ def check_link(link: DemoLink, placed: list[str], states: dict[str, Any], told: 
     wanted = {mine[key] for key in placed if key in mine}
     others = {reference for key, reference in mine.items() if reference not in wanted}
     pos = dict(states[link.pos])
-    pos["orders"] = [order for order in pos["orders"] if not any(other in str(order["reference"]) for other in others)]
+    pos["orders"] = [order for order in pos["orders"] if reference_in(order["reference"]) not in others]
     owed = [key for key in placed if key in mine or not _given_up(link, key, states[link.platform])]
     dead = [row for side in (link.pos_connection, link.delivery_connection) for row in told.dead.get(side, [])]
     full = [fault for fault in faults if fault["kind"] == "full" and "skipped" not in fault]

@@ -25,7 +25,6 @@ from cluster.start import Say
 from hub.settings import Settings
 
 READY_SECONDS = 180.0
-RECONCILE_SECONDS = 20.0
 TOKEN_SECONDS = 600.0
 _KEPT = "ground.json"
 
@@ -68,8 +67,11 @@ class Ground:
         close_ground(self.folder)
 
 
-def open_ground(settings: Settings, say: Say, pair: Pair | None, *, small_disk: bool) -> Ground:
-    """Start vendors, hub and restaurants in a folder of their own; with a small disk PostgreSQL's data lies on one (needs root)."""
+def open_ground(settings: Settings, say: Say, pair: Pair | None, *, small_disk: bool, reconcile: float = 20.0) -> Ground:
+    """Start vendors, hub and restaurants in a folder of their own, reconciled every so many seconds.
+
+    With a small disk PostgreSQL's data lies on one (needs root); raises NoDisk.
+    """
     folder = Path(tempfile.mkdtemp(prefix="hub-faults-"))
     if os.geteuid() == 0:
         folder.chmod(0o711)  # the servers' own user reaches its folder inside
@@ -80,7 +82,7 @@ def open_ground(settings: Settings, say: Say, pair: Pair | None, *, small_disk: 
             port = run.ports("api")["api"]
         disk = Disk.make(home) if small_disk else None
         sandbox = start_sandbox(home)
-        settings = settings.replace(home=home, port=port, sandbox_url=sandbox, reconcile_seconds=RECONCILE_SECONDS)
+        settings = settings.replace(home=home, port=port, sandbox_url=sandbox, reconcile_seconds=reconcile)
         say("starting the hub")
         start_hub(settings)
         known = settings
