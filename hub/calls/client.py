@@ -1,6 +1,7 @@
 """A connection's way to its vendor: only to the hosts of its environment, with its token, within its limits."""
 
 import asyncio
+import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
@@ -31,6 +32,7 @@ from hub.contract import (
     Token,
     VendorError,
 )
+from hub.observe.correlation import Correlation
 
 log = structlog.get_logger("hub.calls")
 
@@ -42,6 +44,7 @@ PATIENCE_SECONDS = 5.0
 """How long a read waits for a limit; a write never does, its retry is the mailbox's."""
 STORE_TRIES = 5
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_timeout = functools.lru_cache(64)(lambda seconds: aiohttp.ClientTimeout(total=seconds))
 CONNECT_IT = "connect it: POST /api/v1/connections/{id}/authorize gives the address of its consent"
 """What to do about a connection without a token."""
 
@@ -182,9 +185,9 @@ class VendorClient:
 
     async def _raw(self, request: Request, headers: Mapping[str, str], address: str, *, write: bool, not_after: float | None) -> Response:
         self.calls += 1
-        correlation = structlog.contextvars.get_contextvars().get("correlation", "")
+        correlation = Correlation.get()
         named = {**headers, "X-Correlation-Id": correlation} if correlation else headers
-        if any(_CONTROL.search(text) for text in (address, *named, *named.values())):
+        if _CONTROL.search(" ".join((address, *named, *named.values()))):
             raise Rejected(f"{request.operation} cannot be sent: a control character in its address or a header")
         written_by = NOT_AFTER.set(not_after)
         try:
@@ -196,7 +199,7 @@ class VendorClient:
                     params=request.query or None,
                     data=request.body or None,
                     headers=named,
-                    timeout=aiohttp.ClientTimeout(total=request.timeout),
+                    timeout=_timeout(request.timeout),
                     allow_redirects=False,
                 ) as answer,
             ):

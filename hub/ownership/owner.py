@@ -19,6 +19,7 @@ from hub.mailbox.changes import AttemptClosed, Changes, Dead
 from hub.mailbox.claims import Claim
 from hub.mailbox.retry import decide
 from hub.mailbox.store import Activation, Item, MailboxStore, RefusedByDatabase, Replaced, Turn, Unreachable
+from hub.observe.correlation import Correlation
 from hub.ownership.alone import Door
 from hub.ownership.clocks import DatabaseClock, Lifetimes
 from hub.ownership.endings import Outcome, dead, one_per_order, suspended, with_closed
@@ -349,6 +350,7 @@ class Owner:
 
     async def _run(self, claim: Claim) -> None:
         desk = Desk(self, claim)
+        Correlation.set(claim.correlation)
         structlog.contextvars.bind_contextvars(
             correlation=claim.correlation, connection=self.connection, message=claim.message, kind=claim.kind
         )

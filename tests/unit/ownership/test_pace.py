@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from hub.ownership import pace
-from hub.ownership.pace import FEW, GATHER_SECONDS, Pace
+from hub.ownership.pace import FEW, GATHER_SECONDS, MANY, Pace
 
 
 async def _slept(monkeypatch: pytest.MonkeyPatch, *under_way: int) -> list[float]:
@@ -30,4 +30,12 @@ async def test_an_owner_with_few_handlers_under_way_never_waits(monkeypatch: pyt
 
 async def test_the_first_turn_of_a_busy_owner_is_at_once_and_the_next_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """What finishes meanwhile shares the next one."""
-    assert await _slept(monkeypatch, FEW + 1, FEW + 1) == pytest.approx([GATHER_SECONDS])
+    assert await _slept(monkeypatch, MANY, MANY) == pytest.approx([GATHER_SECONDS])
+
+
+async def test_the_busier_an_owner_the_longer_it_gathers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to a limit: an order's way has seven turns."""
+    slept = await _slept(monkeypatch, MANY, FEW + 1, (FEW + MANY) // 2, MANY, 10 * MANY)
+    assert slept == sorted(slept)
+    assert slept[0] < GATHER_SECONDS / 10
+    assert slept[-2:] == pytest.approx([GATHER_SECONDS] * 2)
