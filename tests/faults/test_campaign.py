@@ -29,6 +29,7 @@ def _report(*arguments: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.full
 def test_every_order_is_accounted_for_after_a_campaign_whose_own_process_was_killed(tmp_path: Path) -> None:
     """240 orders: each once in the POS, paid once, accepted, though the campaign dies in the middle and another process goes on."""
     path = tmp_path / "journal.jsonl"

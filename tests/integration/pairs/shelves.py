@@ -61,10 +61,11 @@ async def until(true: Any, what: str, seconds: float = 15) -> None:
 
 async def quiet(here: Street) -> None:
     """Wait until no mailbox has anything to do now."""
-    busy = "select 1 from hub.due where available_at <= hub.clock()"
-    async with asyncio.timeout(15):
-        while await here.rows(busy):
-            await asyncio.sleep(0.05)
+    busy = "select d.*, hub.clock() as now, m.kind from hub.due d join hub.messages m using (id, at) where d.available_at <= hub.clock()"
+    limit = asyncio.get_running_loop().time() + 15
+    while found := await here.rows(busy):
+        assert asyncio.get_running_loop().time() < limit, [dict(row) for row in found]
+        await asyncio.sleep(0.05)
 
 
 async def say(here: Street, connection: str, kind: str, subject: str, lane: Lane, body: Any) -> None:

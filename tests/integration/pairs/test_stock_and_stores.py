@@ -74,11 +74,12 @@ async def second_store(here: Street) -> str:
     slug, currency = here.platform_slug, here.counter.stores()[0]["currency"]
     store = await asyncio.to_thread(make_store, here.root, slug, vendors[slug], name="There", key=new_id("cor")[4:16], currency=currency)
     async with here.database.tenant(here.tenant) as t:
-        await create_link(
+        linked = await create_link(
             t, here.providers, tenant=here.tenant, location=await t.fetchval("select id from hub.locations"), pos_connection=here.pos,
             pos_location_ref=here.location_ref, delivery_connection=here.platform, delivery_store_ref=store,
         )  # fmt: skip
         await approve_claim(t, await claim_store(t, tenant=here.tenant, connection=here.platform, store_ref=store), actor="test")
+    here.owners.wake(linked.woken)
     return store
 
 
