@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import asyncpg
 import msgspec
@@ -38,7 +39,7 @@ class Finding(msgspec.Struct, frozen=True):
 def examine(settings: Settings) -> list[Finding]:
     """Run every check; none of them changes anything."""
     findings: list[Finding] = []
-    for check in (_python, _files, _memory, _disk, _keys, _port, _packages, _providers, _database, _redis, _exposed):
+    for check in (_python, _files, _memory, _disk, _keys, _port, _packages, _providers, _database, _redis, _cluster, _exposed):
         try:
             findings.extend(check(settings))
         except Exception as error:  # a check that fails is a finding too
@@ -56,7 +57,7 @@ def _files(settings: Settings) -> Iterator[Finding]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     level: Level = "ok" if soft >= 8192 else "warn"
     mend = "" if level == "ok" else f"raise `ulimit -n` (hard limit {hard}): each socket takes about 2.5 descriptors"
-    yield Finding(level, "open files", str(soft), mend)
+    yield Finding(level, "open files", f"{soft}, which is about {max(0, int(soft / 2.5) - 100)} sockets of the stream on this node", mend)
 
 
 def _memory(settings: Settings) -> Iterator[Finding]:
@@ -179,6 +180,33 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "Redis", "answers")
     except redis.RedisError as error:
         yield Finding("warn", "Redis", str(error), "check HUB_REDIS_URL: without it hints take up to a second")
+
+
+def _cluster(settings: Settings) -> Iterator[Finding]:
+    """Several machines: this one's address, its head, and where the head keeps what it must know after a restart."""
+    if settings.node_address:
+        with socket.socket() as probe:
+            try:
+                probe.bind((settings.node_address, 0))
+                yield Finding("ok", "node address", settings.node_address)
+            except OSError:
+                mend = "set HUB_NODE_ADDRESS to this machine's own address in the private network"
+                yield Finding("fail", "node address", f"{settings.node_address} is no address of this machine", mend)
+    if settings.head_address:
+        host, _, port = settings.head_address.rpartition(":")
+        there = port.isdigit() and _answers(host, int(port))
+        mend = "" if there else "check HUB_HEAD_ADDRESS, the firewall between the nodes, and that the head runs"
+        yield Finding(
+            "ok" if there else "fail", "head", settings.head_address if there else f"{settings.head_address} does not answer", mend
+        )
+    if settings.ray_redis_url and _place(settings.ray_redis_url) == _place(settings.redis_url):
+        mend = "give HUB_RAY_REDIS_URL a persistent server of its own: Ray's head ends when that one fails"
+        yield Finding("fail", "the head's memory", "HUB_RAY_REDIS_URL is the same server as HUB_REDIS_URL", mend)
+
+
+def _place(url: str) -> tuple[str | None, int]:
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or 6379
 
 
 def _exposed(settings: Settings) -> Iterator[Finding]:
