@@ -24,7 +24,8 @@ def test_packed_actors_are_woken_survive_a_kill_and_are_rolled_under_load(tmp_pa
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert [tuple(host) for host in found["hosts"]] == [("hosts-0001", 12), ("hosts-0002", 12), ("hosts-0003", 6)]
-    assert (found["state"]["actor"], found["state"]["status"]) == ("hosts-0001", "active")
+    assert found["state"]["actor"] in dict(found["hosts"])
+    assert found["state"]["status"] == "active"
     assert found["rolled"] == ["another release"]
     assert found["put_while_rolling"] > 3
     assert found["dead"] == 0
