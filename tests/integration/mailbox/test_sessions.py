@@ -78,7 +78,7 @@ async def test_at_the_roles_limit_a_process_makes_do_with_what_it_has(database_u
     owner = await asyncpg.connect(owner_url)
     try:
         async with asyncio.timeout(10):  # what the tests before this one left
-            while await owner.fetchval("select count(*) from pg_stat_activity where usename = $1", role):
+            while await owner.fetchval("select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = $1", role):
                 await asyncio.sleep(0.05)
         await owner.execute(f'alter role "{role}" connection limit 1')
         sessions = Sessions(database_url, most=4)

@@ -1,7 +1,5 @@
 """A turn touches what it names: attempts and orders of the past cost it nothing, though its plans were made while there were none."""
 
-from typing import Any
-
 import asyncpg
 import pytest
 
@@ -36,7 +34,7 @@ def _opened(order: str) -> AttemptOpened:
     )  # fmt: skip
 
 
-async def _whole_turn(bench: Bench, store: PostgresMailbox, epoch: int, key: str, connection: Any = None) -> int:
+async def _whole_turn(bench: Bench, store: PostgresMailbox, epoch: int, key: str, *, explained: bool = False) -> int:
     """An order comes in, is claimed by its POS, written there, and decided; the pages that the turn with most in it touched."""
     order = bench.order(key)
     submit = NewMessage(connection=bench.pos, kind="pos.submit", subject=f"order/{order.id}", dedupe_key=f"s{key}")
@@ -57,13 +55,14 @@ async def _whole_turn(bench: Bench, store: PostgresMailbox, epoch: int, key: str
         order=OrderUpdate(id=order.id, version=1, state=OrderState.ACCEPTED, pos_order_id=f"v{key}"),
         attempts_closed=(closed,), messages=(follow,), cleared=(f"late/{order.id}",),
     )  # fmt: skip
-    if connection is None:
+    if not explained:
         after = await store.turn(bench.tenant, bench.pos, epoch, [Item(claim.message, done)], 16, [])
         assert [each.attempts[0].outcome for each in after.claims] == ["done"], "what follows knows what was written"
         await store.turn(bench.tenant, bench.pos, epoch, [Item(each.message, Changes()) for each in after.claims], 0, [])
         return 0
     query = "explain (analyze, buffers, format json) select * from hub.owner_turn($1, $2, $3, $4, 16, '{}')"
-    plan = (await connection.fetchval(query, bench.tenant, bench.pos, epoch, [item_row(0, claim.message, done)]))[0]["Plan"]
+    async with store._sessions.use() as connection:
+        plan = (await connection.fetchval(query, bench.tenant, bench.pos, epoch, [item_row(0, claim.message, done)]))[0]["Plan"]
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
@@ -82,7 +81,6 @@ async def test_orders_and_attempts_of_the_past_cost_a_turn_nothing(database: Dat
         await owner.execute(_ATTEMPTS, bench.tenant, bench.pos, PAST)
     finally:
         await owner.close()
-    async with store._sessions.use() as own:
-        touched = await _whole_turn(bench, store, activation.epoch, "late", own)
+    touched = await _whole_turn(bench, store, activation.epoch, "late", explained=True)
     assert touched < 400, f"an order's last turn touched {touched} pages"
     await store.close()
