@@ -46,8 +46,11 @@ class Sessions:
                 if not connection.is_closed():
                     return connection
                 self.opened -= 1
-            if self.opened < self._most and (made := await self._open()) is not None:
-                return made
+            if self.opened < self._most:
+                if (made := await self._open()) is not None:
+                    return made
+                if self._free:  # given back while this one tried to connect, when nobody waited yet
+                    continue
             waiter: asyncio.Future[asyncpg.Connection | None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             try:
