@@ -8,7 +8,7 @@ from typing import Any
 import ray
 import structlog
 
-from actors.owners import RayOwners
+from actors.owners import Leases, RayOwners
 from actors.process import after_commit, configure
 from hub.calls import RedisLimits
 from hub.contract import InstalledProviders
@@ -25,11 +25,12 @@ class ConnectionActor:
     def __init__(self, name: str, code_version: str) -> None:
         settings = Settings.load()
         configure(settings)
-        owners = RayOwners()
+        database_url = settings.actor_database_url or settings.database_url
+        owners = RayOwners(Leases(database_url))
         self._code_version = code_version
         self._host = Host(
             name=name,
-            database_url=settings.actor_database_url or settings.database_url,
+            database_url=database_url,
             master=settings.open_master_keys(),
             providers=InstalledProviders(),
             policies=Policies(

@@ -27,9 +27,13 @@ Find = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
 
 
 class Leases:
-    """Asks the leases for the hosts of connections, over one database connection that is opened when it is needed."""
+    """Asks the leases for the hosts of connections, over one database connection that is opened when it is needed.
 
-    def __init__(self) -> None:
+    `url`: owners ask with their own role, whose connections are counted; without one it is the API's.
+    """
+
+    def __init__(self, url: str = "") -> None:
+        self._url = url
         self._database: Database | None = None
         self._opening = asyncio.Lock()
 
@@ -37,10 +41,10 @@ class Leases:
         """The host of each that has one; nothing where no database is configured."""
         async with self._opening:
             if self._database is None:
-                settings = Settings.load()
-                if not settings.database_url:
+                url = self._url or Settings.load().database_url
+                if not url:
                     return {}
-                self._database = await Database(settings.database_url, application="hub hints", least=0, most=1, idle_seconds=15.0).open()
+                self._database = await Database(url, application="hub hints", least=0, most=1, idle_seconds=15.0).open()
         rows = await self._database.fetch("select * from hub.hosts_of($1)", list(connections))
         return {row["connection"]: row["host"] for row in rows}
 

@@ -13,7 +13,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.connection import ConnectionActor
 from actors.nodes import Node, here, homes, living_nodes, usable
-from actors.owners import NAMESPACE, RayOwners
+from actors.owners import NAMESPACE, Leases, RayOwners
 from actors.process import configure
 from actors.replicas import apply_replicas
 from hub.clock import monotonic
@@ -41,11 +41,10 @@ SETTLE_SECONDS = 3.0
 class RayHosts:
     """Hosts as detached, named ConnectionActors that Ray starts again for ever, each on the emptiest node at first."""
 
-    def __init__(self, code_version: str) -> None:
-        self._code_version = code_version
+    def __init__(self, code_version: str, owners: RayOwners) -> None:
+        self._code_version, self._owners = code_version, owners
         self._known: set[str] = set()
         self._moving: set[str] = set()
-        self._owners = RayOwners()
         self.usable: list[str] = []
         """Nodes that hosts may be started on; Ray chooses where there is one, or none is known."""
         self.homes: dict[str, str] = {}
@@ -195,8 +194,9 @@ class SupervisorActor:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        database = await self._database()
-        hosts = RayHosts(self._code_version)
+        url = self._settings.actor_database_url or self._settings.database_url
+        database = await Database(url, application="hub supervisor", least=0, most=2).open()
+        hosts = RayHosts(self._code_version, RayOwners(Leases(url)))
         supervisor = Supervisor(
             database=database,
             hosts=hosts,
@@ -219,11 +219,6 @@ class SupervisorActor:
             await asyncio.sleep(1.0)
         with contextlib.suppress(Exception):
             await supervisor.release()
-
-    async def _database(self) -> Database:
-        url = self._settings.actor_database_url or self._settings.database_url
-        database = Database(url, application="hub supervisor", least=0, most=2)
-        return await database.open()
 
     async def state(self) -> dict[str, Any]:
         """For people."""

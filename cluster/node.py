@@ -20,11 +20,8 @@ log = structlog.get_logger("hub.node")
 
 DRAIN_SECONDS = 120.0
 LOOK_SECONDS = 1.0
-_SHARED = (
-    "database_url", "actor_database_url", "redis_url", "public_url", "sandbox_url", "master_keys", "metrics_token", "host", "port",
-    "connections_per_actor", "api_replicas", "live_replicas", "reconcile_seconds", "deadline_margin_seconds", "body_retention_days",
-    "max_body_bytes", "log_level",
-)  # fmt: skip
+_OWN = frozenset({"home", "node_address", "admin_database_url", "ray_address", "ray_redis_url"})
+"""Settings of one machine, and doors that only the head goes through; every other one is shared by all nodes."""
 
 
 class Invitation(msgspec.Struct, frozen=True):
@@ -34,7 +31,7 @@ class Invitation(msgspec.Struct, frozen=True):
 
     def text(self) -> str:
         """Lines `NAME=value`, as systemd's EnvironmentFile and env files of containers take them."""
-        names = (*_SHARED, "head_address", "ray_token")
+        names = [name for name in Settings.__struct_fields__ if name not in _OWN]
         found = {variable(name): str(getattr(self.settings, name)) for name in names}
         return "".join(f"{name}={value}\n" for name, value in found.items() if value)
 

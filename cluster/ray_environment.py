@@ -142,8 +142,7 @@ def _among_nodes() -> dict[str, str]:
         # Another node's replica that does not answer: tried elsewhere after a second, left out after two.
         "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "1",
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
-        # HAProxy hears of a leaving replica within a second: what drains need not wait 30.
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "10",
+        # HAProxy hears of a leaving node within a second: what drains need not wait 30.
         "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "10",
     }
     return {name: os.environ.get(name, value) for name, value in figures.items()}

@@ -202,14 +202,11 @@ def wait_until_ready(settings: Settings, seconds: float = READY_SECONDS) -> None
 
 def drain() -> None:
     """Have owners finish what runs and let go; no order is lost by what comes after. The Supervisor first: it would start them again."""
-    from ray.util.state import list_actors
+    from actors.nodes import homes
+    from actors.supervisor import SCHEDULER, SUPERVISOR
 
-    names = []
-    with contextlib.suppress(Exception):
-        names = [a.name for a in list_actors(filters=[("state", "=", "ALIVE"), ("ray_namespace", "=", "hub")], limit=10_000)]
-    singles = [name for name in names if name in ("supervisor", "scheduler")]
-    _end(singles, lambda handle: handle.stop.remote(), 10)
-    hosts = [name for name in names if name and name not in singles]
+    _end([SUPERVISOR, SCHEDULER], lambda handle: handle.stop.remote(), 10)
+    hosts = sorted(homes())
     for start in range(0, len(hosts), DRAINED_AT_ONCE):
         _end(hosts[start : start + DRAINED_AT_ONCE], lambda handle: handle.drain.remote(DRAIN_SECONDS), DRAIN_SECONDS + 10)
 
@@ -236,9 +233,11 @@ def down(running: Running, *, keep_cluster: bool = False) -> None:
     settings = running.settings
     with contextlib.suppress(OSError):
         (settings.home / TAKEN_DOWN).touch()
-    with contextlib.suppress(Exception):
+    try:
         attach(settings)
         drain()
+    except Exception as error:  # what runs is cut then, as by a crash: it goes on when the hub is up again
+        log.warning("owners were not drained", error=f"{type(error).__name__}: {error}")
     if settings.ray_address or keep_cluster:
         from ray import serve
 

@@ -238,7 +238,7 @@ def everything(
     vs_secret: Annotated[str, typer.Option(help="The secret that its webhooks are signed with.")] = "",
     seconds: Annotated[float, typer.Option(help="How long orders come in, in each of the three runs with orders.")] = 60,
 ) -> None:
-    """One benchmark after another, and which bars were met; about 20 minutes."""
+    """One benchmark after another, and which bars were met."""
     from cluster.bench.everything import bench_all
 
     found = bench_all(_say, versus=vs, versus_secret=vs_secret, seconds=seconds)

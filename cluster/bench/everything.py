@@ -83,7 +83,7 @@ def runs(versus: str, versus_secret: str, seconds: float) -> dict[str, list[str]
 
 
 def bench_all(say: Say, *, versus: str = "", versus_secret: str = "", seconds: float = 60) -> dict[str, Any]:
-    """Run everything, each in a process and on a hub of its own; a run that fails is told and the others go on. About 20 minutes.
+    """Run everything, each in a process and on a hub of its own; a run that fails is told and the others go on.
 
     Without another server at `versus` the ratios of ingest and read are missing.
     """

@@ -12,7 +12,7 @@ ALONE_SECONDS = 2.0
 """How long a suspect has its process to itself, at most; and how long it waits for what runs when it comes."""
 
 
-class Door:
+class ClaimDoor:
     """Open, or shut for one owner. `running` tells how many messages all owners of the process hold."""
 
     def __init__(self, running: Callable[[], int] = lambda: 0, *, seconds: float = ALONE_SECONDS) -> None:

@@ -18,7 +18,7 @@ from hub.mailbox.changes import Changes
 from hub.mailbox.retry import decide
 from hub.mailbox.sessions import Sessions
 from hub.mailbox.store import Activation, PostgresMailbox
-from hub.ownership.alone import Door
+from hub.ownership.alone import ClaimDoor
 from hub.ownership.handlers import handle
 from hub.ownership.hosted import HANDLERS_A_CALL, REOPEN_SECONDS, Hosted
 from hub.ownership.owner import Desk, Owner
@@ -63,7 +63,7 @@ class Host:
         self._bodies = BodyVault(master, self._keep)
         self._session: aiohttp.ClientSession | None = None
         self._hosted: dict[str, Hosted] = {}
-        self._door = Door(lambda: sum(hosted.held for hosted in self._hosted.values()))
+        self._door = ClaimDoor(lambda: sum(hosted.held for hosted in self._hosted.values()))
         self._stop = asyncio.Event()
         self._ended = asyncio.Event()
         self._drain_seconds = DRAIN_SECONDS

@@ -20,7 +20,7 @@ from hub.mailbox.claims import Claim
 from hub.mailbox.retry import decide
 from hub.mailbox.store import Activation, Item, MailboxStore, RefusedByDatabase, Replaced, Turn, Unreachable
 from hub.observe.correlation import Correlation
-from hub.ownership.alone import Door
+from hub.ownership.alone import ClaimDoor
 from hub.ownership.clocks import DatabaseClock, Lifetimes
 from hub.ownership.endings import Outcome, dead, one_per_order, suspended, with_closed
 from hub.ownership.pace import Pace
@@ -82,7 +82,7 @@ class Owner:
         code_version: str = "",
         room: int = 16,
         on_commit: Callable[[], None] | None = None,
-        door: Door | None = None,
+        door: ClaimDoor | None = None,
         activation: Activation | None = None,
         passive_after: float | None = None,
     ) -> None:
@@ -94,7 +94,7 @@ class Owner:
         self._news = asyncio.Event()
         self._held: dict[int, asyncio.Task[None]] = {}
         self._finished: list[Outcome] = []
-        self._door, self._activation, self._passive_after = door or Door(), activation, passive_after
+        self._door, self._activation, self._passive_after = door or ClaimDoor(), activation, passive_after
         self._suspects = False
         self._stopping = False
         self._stop_at: float | None = None

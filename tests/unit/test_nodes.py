@@ -18,11 +18,12 @@ SERVERS = {
     "HUB_REDIS_URL": "redis://:word@10.0.0.9:6379/0",
     "HUB_RAY_REDIS_URL": "redis://:other@10.0.0.8:6379/0",
 }
+SHARED = {"HUB_API_REPLICAS": "2", "HUB_PASSIVE_AFTER_SECONDS": "7", "HUB_FACT_RETENTION_DAYS": "41", "HUB_EVENT_RETENTION_DAYS": "12"}
 
 
 def head(home: Path) -> Settings:
     """Settings of a head that runs, as far as its home says."""
-    settings = Settings.load({**SERVERS, "HUB_HOME": str(home), "HUB_NODE_ADDRESS": "10.0.0.1", "HUB_API_REPLICAS": "2"}, None)
+    settings = Settings.load({**SERVERS, "HUB_HOME": str(home), "HUB_NODE_ADDRESS": "10.0.0.1", **SHARED}, None)
     settings.open_master_keys(create=True)
     ray_environment(settings)
     run = RunFile(home)
@@ -41,7 +42,7 @@ def test_an_invitation_makes_a_node(tmp_path: Path) -> None:
     node = Settings.load({**told, "HUB_HOME": str(tmp_path / "node"), "HUB_NODE_ADDRESS": "10.0.0.2"}, None)
     check_node(node)
     assert node.head_address == "10.0.0.1:7777"
-    assert node.api_replicas == 2
+    assert (node.api_replicas, node.passive_after_seconds, node.fact_retention_days, node.event_retention_days) == (2, 7, 41, 12)
     assert node.ray_token == (settings.home / "ray.token").read_text()
     assert node.open_master_keys().current == settings.open_master_keys().current
     text = file.read_text()
